@@ -1,0 +1,83 @@
+"""An OpenSSL configuration file → its sections, as far as a fault can be seen before openssl runs.
+
+Source: config(5). What a value means is openssl's to judge; here only the shape is checked, and never more strictly
+than openssl does it.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from otaopenssl.errors import BadInput
+
+DEFAULT_SECTION = "default"
+
+
+@dataclass(frozen=True)
+class Config:
+    """The sections of a configuration file by name; settings before the first header are in ``default``.
+
+    ``is_complete`` is false where a directive such as ``.include`` may bring in more.
+    """
+
+    sections: Mapping[str, Mapping[str, str]]
+    is_complete: bool
+
+    def value(self, section: str, name: str) -> str | None:
+        """The setting of a section, else that of the default section, as openssl looks it up."""
+        found = self.sections.get(section, {}).get(name)
+        return found if found is not None else self.sections.get(DEFAULT_SECTION, {}).get(name)
+
+
+def parse_config(content: bytes, file: str) -> Config:
+    """The sections of a configuration file; ``file`` names it in messages.
+
+    Raises BadInput with file and line where openssl would not read it: a NUL, a line without '=', an open '['.
+    """
+    if b"\0" in content:
+        raise BadInput(f"{file}: the file holds a NUL character, which no OpenSSL configuration file may")
+    text = content.removeprefix(b"\xef\xbb\xbf").decode("latin-1")
+    sections: dict[str, dict[str, str]] = {DEFAULT_SECTION: {}}
+    section = sections[DEFAULT_SECTION]
+    is_complete = True
+    for number, line in _logical_lines(text):
+        if re.match(r"\.(include|pragma)\b", line):
+            is_complete = False
+        elif line.startswith("["):
+            name, bracket, _ = line[1:].partition("]")
+            if not bracket:
+                raise BadInput(f"{file}, line {number}: '[' without ']'")
+            section = sections.setdefault(name.strip(), {})
+        else:
+            name, equals, value = line.partition("=")
+            if not equals:
+                raise BadInput(f"{file}, line {number}: no '=': a setting is written 'name = value'")
+            owner, colons, own_name = name.strip().partition("::")
+            (sections.setdefault(owner, {}) if colons else section)[own_name if colons else owner] = value.strip()
+    return Config(sections, is_complete)
+
+
+def _logical_lines(text: str) -> list[tuple[int, str]]:
+    """The lines that say something, comments cut and continuations joined, with the number of their first line."""
+    found = []
+    joined, first = "", 1
+    for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), 1):
+        if not joined:
+            first = number
+        backslashes = len(line) - len(line.rstrip("\\"))
+        if backslashes % 2:
+            joined += line[:-1]
+            continue
+        stripped = _without_comment(joined + line).strip()
+        joined = ""
+        if stripped:
+            found.append((first, stripped))
+    if joined.strip():
+        found.append((first, joined.strip()))
+    return found
+
+
+def _without_comment(line: str) -> str:
+    """The line up to a '#' that stands in no quotes."""
+    match = re.match(r"""(?:[^#"'\\]|\\.|"[^"]*"|'[^']*'|["'\\])*""", line)
+    return match[0] if match else line

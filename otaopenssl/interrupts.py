@@ -1,0 +1,66 @@
+"""Ctrl-C, SIGTERM and SIGHUP become one ``Interrupted``, raised where the run can bear it.
+
+Between the start of a process or the making of a directory and the line that remembers it, an exception would leave
+something behind; ``held()`` keeps a signal waiting over such lines. A second signal never disturbs the tidying up.
+"""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from otaopenssl.errors import Interrupted
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class _State:
+    """What the handler knows; signals belong to the process, so there is one."""
+
+    def __init__(self) -> None:
+        self.depth = 0
+        self.waiting = False
+        self.raised = False
+
+
+_state = _State()
+
+
+def _on_signal(_number: int, _frame: FrameType | None) -> None:
+    if _state.raised:
+        return
+    if _state.depth:
+        _state.waiting = True
+        return
+    _state.raised = True
+    raise Interrupted
+
+
+def listen() -> None:
+    """Turn the first interrupting signal into ``Interrupted``; a signal that the caller ignores stays ignored."""
+    for number in _SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _on_signal)
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """Keep an interrupting signal waiting until the block has ended, then raise ``Interrupted``."""
+    _state.depth += 1
+    try:
+        yield
+    finally:
+        _state.depth -= 1
+    if _state.waiting and not _state.depth:
+        _state.waiting = False
+        _state.raised = True
+        raise Interrupted
+
+
+def hold_for_good() -> None:
+    """From here on the run is finished rather than interrupted; raises ``Interrupted`` where a signal came before."""
+    waiting = _state.waiting
+    _state.waiting = False
+    _state.raised = True
+    if waiting:
+        raise Interrupted

@@ -1,0 +1,83 @@
+"""The guide's tree as paths, and the places of the audited texts as the words that stand for them.
+
+A path is where a file lies; a place is how the guide's commands name it. DEVICES_DIR stays relative, as in the guide,
+so that the same words name the real tree from the project directory and a staged one from a workbench.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from otaopenssl.ids import DeviceID, DeviceUUID, ServerName
+
+CERTIFICATE_NAME = "client.pem"
+HIDDEN_DIR_NAME = ".otaopenssl"
+
+
+@dataclass(frozen=True)
+class Server:
+    """One fleet in a project directory: ``PROJECT/certs`` and ``PROJECT/NAME/devices``.
+
+    ``project_dir`` is absolute; it is the guide's CWD to the letter, symbolic links included.
+    """
+
+    project_dir: Path
+    name: ServerName
+
+    @property
+    def certs_dir(self) -> Path:
+        return self.project_dir / "certs"
+
+    @property
+    def server_dir(self) -> Path:
+        return self.project_dir / self.name
+
+    @property
+    def devices_dir(self) -> Path:
+        return self.server_dir / "devices"
+
+    @property
+    def ca_key_path(self) -> Path:
+        return self.devices_dir / "ca.key"
+
+    @property
+    def ca_crt_path(self) -> Path:
+        return self.devices_dir / "ca.crt"
+
+    @property
+    def ca_srl_path(self) -> Path:
+        return self.devices_dir / "ca.srl"
+
+    @property
+    def hidden_dir(self) -> Path:
+        """Workbenches and the lock lie here; it is there only while a run is."""
+        return self.server_dir / HIDDEN_DIR_NAME
+
+    def device_path(self, uuid: DeviceUUID) -> Path:
+        return self.devices_dir / uuid
+
+    def shown(self, path: Path) -> str:
+        """The path as the guide writes one: ``./…`` below the project directory, else absolute."""
+        if path.is_relative_to(self.project_dir):
+            return f"./{path.relative_to(self.project_dir)}"
+        return str(path)
+
+    def places(self) -> dict[str, str]:
+        """The values of the places that every text may use.
+
+        Source: guide step 1, with the departures devices-dir-typo and server-dir-unset.
+        """
+        return {
+            "CWD": str(self.project_dir),
+            "SERVER_NAME": self.name,
+            "SERVER_DIR": str(self.server_dir),
+            "DEVICES_DIR": f"./{self.name}/devices",
+        }
+
+    def device_places(self, uuid: DeviceUUID, device_id: DeviceID) -> dict[str, str]:
+        """The values of the places of a text about one device."""
+        places = self.places()
+        return places | {
+            "DEVICE_UUID": uuid,
+            "device_id": device_id,
+            "device_dir": f"{places['DEVICES_DIR']}/{uuid}",
+        }

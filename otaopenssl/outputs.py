@@ -1,0 +1,235 @@
+"""openssl's text → facts, for OpenSSL 1.1.1 to 4.0, without running anything.
+
+An exit status says little (a full disk gives 0 and empty files), so every output is read again and judged here.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+CERTIFICATE = "CERTIFICATE"
+CSR = "CERTIFICATE REQUEST"
+SEC1_KEY = "EC PRIVATE KEY"
+PKCS8_KEY = "PRIVATE KEY"
+
+CLIENT_AUTH = "TLS Web Client Authentication"
+
+# The PEM label that a step's -out file must carry, by the step's name; a step that is not here may write any.
+LABEL_BY_STEP: Mapping[str, str] = {
+    "ecparam | ec": SEC1_KEY,
+    "pkcs8": PKCS8_KEY,
+    "req -new": CSR,
+    "req -new -x509": CERTIFICATE,
+    "x509 -req": CERTIFICATE,
+}
+PUBLIC_LABELS = frozenset({CERTIFICATE, CSR, "PUBLIC KEY"})
+
+_BLOCK = re.compile(
+    rb"^-----BEGIN ([A-Z0-9 ]+)-----\r?\n((?:[^-\r\n][^\r\n]*\r?\n|\r?\n)*)-----END \1-----\r?$", re.MULTILINE
+)
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+# What openssl writes to standard error when all is well, and its prompts.
+_CHATTER = re.compile(
+    r"read EC key|writing EC key|Signature ok|subject ?=.*|Getting CA Private Key|Getting Private key|"
+    r"Certificate request self-signature ok|Enter pass phrase for .*:?|Connecting to .*|-----|"
+    r"You are about to be asked .*|into your certificate request.*|What you are about to enter .*|"
+    r"There are quite a few .*|For some fields there .*|If you enter '\.'.*|depth=.*|verify .*|DONE"
+)
+_CONFIG_FAULT = re.compile(
+    r"configuration file routines|X509 V3 routines|x509v3 routines|on line \d+ of config|config file|"
+    r"extension section|unknown extension|error in extension|distinguished_name|problems? making certificate request|"
+    r"error making certificate request|No template, please set one up|"
+    r"no objects specified in config",
+    re.IGNORECASE,
+)
+
+
+class PemBlock(NamedTuple):
+    """One PEM block (RFC 7468): its label, and the bytes inside, or None where they are encrypted or not base64."""
+
+    label: str
+    der: bytes | None
+
+
+def pem_blocks(content: bytes) -> tuple[PemBlock, ...]:
+    """The PEM blocks of a file in order; only whole lines begin or end one, and text around them is allowed."""
+    return tuple(PemBlock(match[1].decode("ascii"), _decoded(match[2])) for match in _BLOCK.finditer(content))
+
+
+def is_whole_der(der: bytes | None) -> bool:
+    """Whether the bytes are exactly one DER SEQUENCE (X.690), neither cut off nor followed by anything."""
+    if der is None or len(der) < 2 or der[0] != 0x30:
+        return False
+    if der[1] < 0x80:
+        return len(der) == 2 + der[1]
+    count = der[1] & 0x7F
+    return 1 <= count <= 4 and len(der) == 2 + count + int.from_bytes(der[2 : 2 + count], "big")
+
+
+class Version(NamedTuple):
+    """What ``openssl version`` says: the product (OpenSSL, LibreSSL), its numbers and the whole line."""
+
+    product: str
+    number: tuple[int, ...]
+    line: str
+
+
+def parse_version(text: str) -> Version | None:
+    """The version that ``openssl version`` printed, or None where the text is not such a line."""
+    line = text.strip().partition("\n")[0]
+    match = re.match(r"(OpenSSL|LibreSSL|BoringSSL|AWS-LC)\s+(\d+(?:\.\d+){1,3})", line)
+    if not match:
+        return None
+    return Version(match[1], tuple(int(part) for part in match[2].split(".")), line)
+
+
+@dataclass(frozen=True)
+class CertificateReport:
+    """The facts of an ``x509 -text`` report.
+
+    Names are as the program prints them; times are aware UTC; usages are openssl's words, None where the extension is
+    absent; ``is_ca`` is basicConstraints' flag, None where the extension is absent.
+    """
+
+    version: int
+    serial: int
+    subject: str
+    issuer: str
+    not_before: datetime
+    not_after: datetime
+    signature_algorithm: str
+    key_usage: tuple[str, ...] | None
+    key_usage_is_critical: bool
+    extended_key_usage: tuple[str, ...] | None
+    extended_key_usage_is_critical: bool
+    is_ca: bool | None
+
+    @property
+    def common_names(self) -> tuple[str, ...]:
+        """Each CN of the subject; device UUIDs hold no character that a name would have to escape."""
+        parts = (part.partition("=") for part in re.split(r", ?| \+ ", self.subject))
+        return tuple(value.strip() for name, _, value in parts if name.strip() == "CN")
+
+    @property
+    def may_sign_certificates(self) -> bool:
+        """Whether OpenSSL takes the certificate for a CA (x509v3 check_ca): by its flag, else by age or key usage."""
+        if self.key_usage is not None and "Certificate Sign" not in self.key_usage:
+            return False
+        if self.is_ca is not None:
+            return self.is_ca
+        return self.key_usage is not None or (self.version == 1 and self.subject == self.issuer)
+
+
+def parse_certificate_report(text: str) -> CertificateReport | None:
+    """The facts of the first certificate in an ``x509 -text`` report, or None where it is not a whole report."""
+    version = re.search(r"^ +Version: (\d+) ", text, re.MULTILINE)
+    algorithm = re.search(r"^ +Signature Algorithm: (.+)$", text, re.MULTILINE)
+    subject = re.search(r"^ {8}Subject: ?(.*)$", text, re.MULTILINE)
+    issuer = re.search(r"^ {8}Issuer: ?(.*)$", text, re.MULTILINE)
+    not_before = parse_time(_field(text, "Not Before"))
+    not_after = parse_time(_field(text, "Not After"))
+    serial = _serial(text)
+    if not (version and algorithm and subject and issuer and not_before and not_after) or serial is None:
+        return None
+    key_usage, key_usage_is_critical = _extension(text, "X509v3 Key Usage")
+    extended, extended_is_critical = _extension(text, "X509v3 Extended Key Usage")
+    constraints, _ = _extension(text, "X509v3 Basic Constraints")
+    return CertificateReport(
+        version=int(version[1]),
+        serial=serial,
+        subject=subject[1].strip(),
+        issuer=issuer[1].strip(),
+        not_before=not_before,
+        not_after=not_after,
+        signature_algorithm=algorithm[1].strip(),
+        key_usage=key_usage,
+        key_usage_is_critical=key_usage_is_critical,
+        extended_key_usage=extended,
+        extended_key_usage_is_critical=extended_is_critical,
+        is_ca=None if constraints is None else "CA:TRUE" in constraints,
+    )
+
+
+def parse_time(text: str) -> datetime | None:
+    """The moment that openssl prints as ``Nov 24 20:44:46 2026 GMT``, as aware UTC; None where it is not one."""
+    match = re.fullmatch(r"([A-Z][a-z]{2}) +(\d{1,2}) (\d\d):(\d\d):(\d\d) (\d{4}) GMT", text)
+    if not match or match[1] not in _MONTHS:
+        return None
+    day, hour, minute, second, year = (int(part) for part in match.groups()[1:])
+    try:
+        return datetime(year, _MONTHS.index(match[1]) + 1, day, hour, minute, second, tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def serial_hex(serial: int) -> str:
+    """The serial number as openssl writes it into ca.srl: upper-case hexadecimal, two digits a byte."""
+    digits = f"{serial:X}"
+    return digits if len(digits) % 2 == 0 else f"0{digits}"
+
+
+def first_complaint(stderr: bytes) -> str:
+    """The first line of openssl's standard error that tells of a failure, cleaned and at most 200 characters; or "".
+
+    PEM blocks are removed, control characters escaped: the line may be shown and recorded.
+    """
+    text = _BLOCK.sub(b"", stderr).decode("utf-8", "replace")
+    for line in text.splitlines():
+        line = line.strip()
+        if line and not _CHATTER.fullmatch(line):
+            shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line[:200])
+            return shown + ("…" if len(line) > 200 else "")
+    return ""
+
+
+def is_config_fault(stderr: bytes) -> bool:
+    """Whether openssl complains of what a configuration file says, rather than of anything else."""
+    return _CONFIG_FAULT.search(stderr.decode("utf-8", "replace")) is not None
+
+
+def certificate_lines(content: bytes) -> bytes:
+    """What the guide's ``sed -n '/-BEGIN CERTIFICATE-/,/-END CERTIFICATE-/p'`` keeps of ``content``, to the byte."""
+    kept = []
+    is_inside = False
+    for line in re.findall(rb"[^\n]*\n|[^\n]+\Z", content):
+        if is_inside:
+            kept.append(line)
+            is_inside = b"-END CERTIFICATE-" not in line
+        elif b"-BEGIN CERTIFICATE-" in line:
+            kept.append(line)
+            is_inside = True
+    return b"".join(kept)
+
+
+def _decoded(body: bytes) -> bytes | None:
+    try:
+        return base64.b64decode(b"".join(body.split()), validate=True)
+    except binascii.Error:
+        return None
+
+
+def _field(text: str, name: str) -> str:
+    match = re.search(rf"^ +{name} ?: (.*)$", text, re.MULTILINE)
+    return match[1].strip() if match else ""
+
+
+def _serial(text: str) -> int | None:
+    match = re.search(
+        r"^ +Serial Number:(?: (\d+) \(0x[0-9a-f]+\))?$(?:\n +([0-9a-f]{2}(?::[0-9a-f]{2})*)$)?", text, re.MULTILINE
+    )
+    if not match or not (match[1] or match[2]):
+        return None
+    # A number of up to 64 bits stands on the line itself, a larger one as hexadecimal pairs on the next.
+    return int(match[1]) if match[1] else int(match[2].replace(":", ""), 16)
+
+
+def _extension(text: str, name: str) -> tuple[tuple[str, ...] | None, bool]:
+    """The comma-separated values of an extension, or None where it is absent, and whether it is critical."""
+    match = re.search(rf"^ {{12}}{name}: ?(critical)?\s*\n {{16}}(.*)$", text, re.MULTILINE)
+    if not match:
+        return None, False
+    return tuple(value.strip() for value in match[2].split(",") if value.strip()), match[1] is not None

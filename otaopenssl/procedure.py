@@ -1,0 +1,248 @@
+"""An audited text → its steps → argv, without touching anything outside.
+
+Values are filled in word by word after the text was split into words (``Step.bind``), so that a value never meets a
+tokenizer: a directory named ``x" -out /etc/passwd "`` stays one argument. The grammar is what the guide needs;
+anything else is refused with file, line and reason, so that bash and the tool cannot differ on what a text means.
+"""
+
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple, NoReturn
+
+from otaopenssl.errors import BadInput, quoted
+from otaopenssl.shellwords import Place, Reader, Token, Word, literal, refuse
+
+# The one editing that the guide asks of sed: keep the PEM blocks of certificates.
+SED_WORDS = ("sed", "-n", "/-BEGIN CERTIFICATE-/,/-END CERTIFICATE-/p")
+
+_PLACES_OF_OUTPUTS = frozenset({"device_dir", "DEVICES_DIR", "SERVER_DIR"})
+# openssl's other options that write a file: one would miss the workbench and the checks.
+_WRITING_OPTIONS = frozenset({"-CAserial", "-keylogfile", "-keyout", "-msgfile", "-sess_out", "-writerand"})
+_LARGEST_TEXT = 64 * 1024
+
+
+class BoundStep(NamedTuple):
+    """A step with its places filled in: one argv a process, and the paths it writes, as the commands name them."""
+
+    step: "Step"
+    commands: tuple[tuple[str, ...], ...]
+    redirect: str | None
+    outputs: tuple[str, ...]
+
+    def quoted(self) -> str:
+        """The step as one line of shell, every argument quoted, ready to paste."""
+        line = " | ".join(shlex.join(command) for command in self.commands)
+        if self.redirect is not None:
+            line += f" > {shlex.quote(self.redirect)}"
+        return line + (" || true" if self.step.may_fail else "")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command line of a procedure: a pipeline, perhaps with ``> file`` or ``|| true``.
+
+    ``source`` holds the text's own characters, continuations included; ``line`` is the first one's number.
+    """
+
+    commands: tuple[tuple[Word, ...], ...]
+    redirect: Word | None
+    may_fail: bool
+    source: str
+    line: int
+
+    @property
+    def name(self) -> str:
+        """What the step is known by: each subcommand, with -new, -req, -x509 or -text where they tell it apart."""
+        return " | ".join(_command_name(command) for command in self.commands)
+
+    @property
+    def programs(self) -> tuple[str, ...]:
+        """The program of each command: openssl, cat, ln or sed."""
+        return tuple(literal(words[0]) or "" for words in self.commands)
+
+    def output_words(self) -> tuple[Word, ...]:
+        """The words that name what the step writes: each ``-out``, then the ``>``."""
+        named = tuple(word for words in self.commands for word in _after(words, "-out"))
+        return named if self.redirect is None else (*named, self.redirect)
+
+    def places(self) -> tuple[str, ...]:
+        """The names of the places that the step uses, each once, in order."""
+        words = [word for command in self.commands for word in command]
+        parts = [part for word in (*words, self.redirect or ()) for part in word]
+        return tuple(dict.fromkeys(part.name for part in parts if isinstance(part, Place)))
+
+    def option(self, name: str) -> Word | None:
+        """The word after option ``name``, or None; the first one where it stands twice."""
+        return next((word for words in self.commands for word in _after(words, name)), None)
+
+    def has(self, name: str) -> bool:
+        """Whether a command of the step has the word ``name``."""
+        return any((name,) in words for words in self.commands)
+
+    def bind(self, places: Mapping[str, str]) -> BoundStep:
+        """The step with each place replaced by its value; a value becomes part of one argument, whatever it holds."""
+        commands = tuple(tuple(_filled(word, places) for word in words) for words in self.commands)
+        redirect = None if self.redirect is None else _filled(self.redirect, places)
+        return BoundStep(self, commands, redirect, tuple(_filled(word, places) for word in self.output_words()))
+
+
+@dataclass(frozen=True)
+class Text:
+    """One audited text of a procedure, parsed: ``file`` names it in messages, ``steps`` are in the text's order."""
+
+    file: str
+    steps: tuple[Step, ...]
+
+    def config_names(self) -> tuple[str, ...]:
+        """Names of the files in certs/ that the commands read, each once, in the text's order."""
+        words = (word for step in self.steps for command in step.commands for word in command)
+        return tuple(dict.fromkeys(name for word in words if (name := _config_name(word))))
+
+
+def parse_text(content: bytes, file: str) -> Text:
+    """The steps of an audited text.
+
+    ``content`` is the file as it is, at most 64 KiB of UTF-8; ``file`` is its name for messages.
+    Raises BadInput with file, line and reason for anything outside the grammar.
+    """
+    if len(content) > _LARGEST_TEXT:
+        raise BadInput(f"{file}: the text has {len(content)} bytes, at most {_LARGEST_TEXT} are allowed")
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        refuse(file, content.count(b"\n", 0, error.start) + 1, "the text is not UTF-8")
+    lines: list[list[Token]] = [[]]
+    for token in Reader(text, file).tokens():
+        if token.operator == "\n":
+            lines.append([])
+        else:
+            lines[-1].append(token)
+    steps = tuple(_step(line, text, file) for line in lines if line)
+    if not steps:
+        raise BadInput(f"{file}: the text holds no command")
+    return Text(file, steps)
+
+
+def _step(tokens: list[Token], text: str, file: str) -> Step:
+    """The step that the tokens of one command line make, checked to be one that the tool carries out as bash would."""
+    line = tokens[0].line
+    source = text[tokens[0].start : tokens[-1].end]
+    may_fail = len(tokens) > 2 and tokens[-2].operator == "||" and tokens[-1].word == ("true",)
+    if may_fail:
+        tokens = tokens[:-2]
+    redirect = None
+    if len(tokens) > 2 and tokens[-2].operator == ">" and not tokens[-1].operator:
+        redirect = tokens[-1].word
+        tokens = tokens[:-2]
+    commands: list[tuple[Word, ...]] = [()]
+    for token in tokens:
+        if token.operator == "|":
+            commands.append(())
+        elif token.operator == ">":
+            refuse(file, token.line, "'>' may stand only once, as '> file' at the end of a command line")
+        elif token.operator:
+            refuse(file, token.line, "'||' may stand only as '|| true' at the end of a command line")
+        else:
+            commands[-1] += (token.word,)
+    if not all(commands):
+        refuse(file, line, "a command is missing beside '|' or '>'")
+    step = Step(tuple(commands), redirect, may_fail, source, line)
+    _Check(step, file).all()
+    return step
+
+
+class _Check:
+    """Refuses what is well-formed shell but not what the tool can carry out to the same end as bash."""
+
+    def __init__(self, step: Step, file: str) -> None:
+        self.step = step
+        self.file = file
+
+    def refuse(self, reason: str) -> NoReturn:
+        refuse(self.file, self.step.line, reason)
+
+    def all(self) -> None:
+        for index, (words, program) in enumerate(zip(self.step.commands, self.step.programs, strict=True)):
+            if program == "openssl":
+                self.openssl(words)
+            elif program == "sed":
+                self.sed(words, index)
+            elif program == "cat":
+                self.cat(words)
+            elif program == "ln":
+                self.ln(words)
+            else:
+                self.refuse(f"the program {quoted(_shown(words[0]))} is none of openssl, cat, ln and sed")
+        for word in self.step.output_words():
+            self.output(word)
+
+    def openssl(self, words: tuple[Word, ...]) -> None:
+        subcommand = literal(words[1]) if len(words) > 1 else None
+        if subcommand is None or not (subcommand.isidentifier() and subcommand.isascii()):
+            self.refuse("'openssl' must be followed by the name of a subcommand")
+        for word in words[2:]:
+            if literal(word) in _WRITING_OPTIONS:
+                self.refuse(f"option {quoted(literal(word))} writes a file; only '-out' and '>' may name one")
+        if words[-1] == ("-out",):
+            self.refuse("'-out' without a file")
+
+    def sed(self, words: tuple[Word, ...], index: int) -> None:
+        if tuple(literal(word) for word in words) != SED_WORDS:
+            self.refuse(f"sed may be used only as in the guide: {shlex.join(SED_WORDS)}")
+        if index != 1 or len(self.step.commands) != 2 or self.step.programs[0] != "openssl":
+            self.refuse("sed may only follow one openssl command in a pipe")
+        if self.step.redirect is None:
+            self.refuse("sed needs a '> file'")
+
+    def cat(self, words: tuple[Word, ...]) -> None:
+        if len(self.step.commands) != 1 or self.step.redirect is None or len(words) < 2:
+            self.refuse("cat may be used only as 'cat FILE… > FILE'")
+        self.operands(words[1:])
+
+    def ln(self, words: tuple[Word, ...]) -> None:
+        alone = len(self.step.commands) == 1 and self.step.redirect is None
+        if not alone or len(words) != 4 or words[1] != ("-s",):
+            self.refuse("ln may be used only as 'ln -s TARGET LINK'")
+        self.operands(words[2:])
+        self.output(words[3])
+
+    def operands(self, words: Iterable[Word]) -> None:
+        if any(isinstance(word[0], str) and word[0][:1] in ("", "-") for word in words):
+            self.refuse("an operand must be the name of a file")
+
+    def output(self, word: Word) -> None:
+        """An output must lie where it is staged: below the device, devices or server directory."""
+        first, *rest = word
+        path = "".join(part if isinstance(part, str) else "x" for part in rest)
+        stays_below = path.startswith("/") and all(part not in ("", ".", "..") for part in path[1:].split("/"))
+        if not (isinstance(first, Place) and first.name in _PLACES_OF_OUTPUTS and stays_below):
+            self.refuse("an output must begin with ${device_dir}/, ${DEVICES_DIR}/ or ${SERVER_DIR}/ and stay below it")
+
+
+def _after(words: tuple[Word, ...], option: str) -> tuple[Word, ...]:
+    return tuple(following for word, following in pairwise(words) if word == (option,))
+
+
+def _filled(word: Word, places: Mapping[str, str]) -> str:
+    return "".join(part if isinstance(part, str) else places[part.name] for part in word)
+
+
+def _shown(word: Word) -> str:
+    return "".join(part if isinstance(part, str) else f"${{{part.name}}}" for part in word)
+
+
+def _config_name(word: Word) -> str:
+    match word:
+        case (Place("CWD"), str(path)) if path.startswith("/certs/") and path.count("/") == 2:
+            return path.removeprefix("/certs/")
+    return ""
+
+
+def _command_name(words: tuple[Word, ...]) -> str:
+    literals = [literal(word) for word in words]
+    if literals[0] != "openssl":
+        return literals[0] or ""
+    told_apart = [option for option in ("-new", "-req", "-x509", "-text") if option in literals]
+    return " ".join([literals[1] or "", *told_apart])
