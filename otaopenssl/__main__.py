@@ -1,0 +1,36 @@
+"""The entry point: first the environment is cleaned, then anything else is imported.
+
+OPENSSL_CONF can load code into any process that uses libcrypto, Python's own hashlib and ssl included; so nothing that
+may import those comes before these lines.
+"""
+
+import os
+import sys
+from typing import NoReturn
+
+_NEVER_INHERITED = ("OPENSSL_CONF", "OPENSSL_MODULES", "OPENSSL_ENGINES")
+
+
+def main() -> NoReturn:
+    """Run the command line and end the process with its exit status."""
+    dropped = sorted(name for name in os.environ if name in _NEVER_INHERITED or name.startswith("LD_"))
+    for name in dropped:
+        del os.environ[name]
+    try:
+        from otaopenssl import interrupts
+
+        interrupts.listen()
+        from otaopenssl import cli
+
+        status = cli.run(sys.argv[1:], dropped)
+    except BaseException as error:
+        # Before cli can speak (an interrupt during the imports) the exit status alone must tell.
+        if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "Interrupted":
+            status = 130
+        else:
+            raise
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

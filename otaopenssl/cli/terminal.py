@@ -1,0 +1,51 @@
+"""The whole law of talking to people: results on standard output, every other word on standard error.
+
+Lines are lower case without a full stop; values stand in quotes; an error has one ``otaopenssl: error:`` line, further
+problems indented under it, and hints, which are actions.
+"""
+
+import sys
+from collections.abc import Mapping
+
+from otaopenssl.errors import Error
+
+_NAME = "otaopenssl"
+
+
+def result(text: str) -> None:
+    """Print a result; it is out, or the OSError of a full or closed standard output is raised, when this returns."""
+    sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+    sys.stdout.flush()
+
+
+def result_json(document: Mapping[str, object]) -> None:
+    """Print one JSON document."""
+    import json
+
+    result(json.dumps(document, indent=2, ensure_ascii=True))
+
+
+def table(rows: Mapping[str, str]) -> str:
+    """Lines of a name and a value, the values aligned."""
+    width = max(map(len, rows), default=0)
+    return "".join(f"{name:<{width}}  {value}\n" for name, value in rows.items())
+
+
+def note(text: str) -> None:
+    """Say something about what was done."""
+    print(text, file=sys.stderr)
+
+
+def warn(text: str) -> None:
+    """Warn of something that works today."""
+    print(f"{_NAME}: warning: {text}", file=sys.stderr)
+
+
+def error(failure: Error) -> None:
+    """Say what is wrong: one line, the other problems under it, then what to do."""
+    first, *others = failure.problems
+    lines = [f"{_NAME}: error: {first.message}"]
+    lines += [f"  {problem.message}" for problem in others]
+    hints = dict.fromkeys(problem.hint for problem in failure.problems if problem.hint)
+    lines += [f"hint: {hint}" for hint in hints]
+    print("\n".join(lines), file=sys.stderr)

@@ -1,0 +1,128 @@
+"""Carrying out the steps of a text in a workbench: openssl by the runner, cat, ln and sed by the tool itself.
+
+After each step everything it was to write is read again: with a full disk openssl exits 0 and leaves empty files.
+"""
+
+import os
+import stat
+from pathlib import Path
+
+from otaopenssl.errors import BadInput, Failed, quoted, reason
+from otaopenssl.outputs import (
+    LABEL_BY_STEP,
+    PUBLIC_LABELS,
+    certificate_lines,
+    first_complaint,
+    is_config_fault,
+    is_whole_der,
+    pem_blocks,
+)
+from otaopenssl.procedure import BoundStep
+from otaopenssl.runner import Finished, Runner, failure
+
+
+class Execution:
+    """Carries out bound steps in the directory ``cwd``, which their relative paths are below."""
+
+    def __init__(self, runner: Runner, cwd: Path) -> None:
+        self._runner = runner
+        self._cwd = cwd
+        self._umask = os.umask(0o077)
+        os.umask(self._umask)
+
+    def perform(self, bound: BoundStep) -> Finished | None:
+        """Do what the step says and check what it wrote; what openssl printed, where openssl ran.
+
+        Raises Failed where openssl failed or an output is not what it must be; BadInput where openssl complains of a
+        configuration file.
+        """
+        finished = None
+        try:
+            if bound.step.programs == ("cat",):
+                self._cat(bound)
+            elif bound.step.programs == ("ln",):
+                self._link(bound)
+            else:
+                finished = self._openssl(bound)
+        except OSError as error:
+            raise Failed(f"step '{bound.step.name}': {quoted(error.filename)}: {reason(error)}") from error
+        for output in bound.outputs:
+            self._check(bound, output)
+        return finished
+
+    def _openssl(self, bound: BoundStep) -> Finished:
+        commands = [argv for argv in bound.commands if argv[0] == "openssl"]
+        is_private = LABEL_BY_STEP.get(bound.step.name) not in PUBLIC_LABELS
+        redirect = None if bound.redirect is None else self._cwd / bound.redirect
+        if redirect is None or len(commands) < len(bound.commands):
+            finished = self._runner.run(commands, cwd=self._cwd, is_private=is_private)
+        else:
+            descriptor = os.open(redirect, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            try:
+                finished = self._runner.run(commands, cwd=self._cwd, is_private=True, stdout_fd=descriptor)
+            finally:
+                os.close(descriptor)
+        if not finished.is_good and not bound.step.may_fail:
+            raise _fault(bound, finished)
+        if redirect is not None and len(commands) < len(bound.commands):
+            redirect.write_bytes(certificate_lines(finished.stdout))
+        return finished
+
+    def _cat(self, bound: BoundStep) -> None:
+        content = b"".join((self._cwd / name).read_bytes() for name in bound.commands[0][1:])
+        output = self._cwd / str(bound.redirect)
+        output.write_bytes(content)
+        if output.read_bytes() != content:
+            raise Failed(f"step 'cat' left {quoted(bound.redirect)} incomplete", hint=self._space_hint())
+
+    def _link(self, bound: BoundStep) -> None:
+        _, _, target, link = bound.commands[0]
+        path = self._cwd / link
+        # Departure no-dangling-link.
+        if not (path.parent / target).exists():
+            return
+        try:
+            path.symlink_to(target)
+        except OSError:
+            if not bound.step.may_fail:
+                raise
+
+    def _check(self, bound: BoundStep, output: str) -> None:
+        path = self._cwd / output
+        what = f"step '{bound.step.name}' left {quoted(output)}"
+        if not path.is_file() or path.is_symlink():
+            if bound.step.may_fail:
+                return
+            raise Failed(f"{what} missing, though it ended with exit status 0")
+        content = path.read_bytes()
+        if not content:
+            raise Failed(f"{what} empty, though it ended with exit status 0", hint=self._space_hint())
+        expected = LABEL_BY_STEP.get(bound.step.name)
+        blocks = pem_blocks(content)
+        label = blocks[0].label if blocks else None
+        if expected is not None and (label != expected or not all(is_whole_der(block.der) for block in blocks)):
+            raise Failed(f"{what} as {label or 'no whole PEM file'}, expected {expected}", hint=self._space_hint())
+        self._set_mode(path, is_public=label in PUBLIC_LABELS)
+
+    def _set_mode(self, path: Path, *, is_public: bool) -> None:
+        """What a step of unknown kind wrote was kept private until here; now it is known whether it holds a key."""
+        mode = 0o666 & ~self._umask if is_public else 0o600
+        if stat.S_IMODE(path.stat().st_mode) != mode:
+            path.chmod(mode)
+
+    def _space_hint(self) -> str | None:
+        space = os.statvfs(self._cwd)
+        return None if space.f_bavail else "the file system is full: free some space"
+
+
+def _fault(bound: BoundStep, finished: Finished) -> Failed | BadInput:
+    """The error of a step that failed, told of the configuration file where openssl complains of that."""
+    for option in ("-config", "-extfile"):
+        for words in bound.commands:
+            if option in words[:-1] and is_config_fault(finished.stderr):
+                file = words[words.index(option) + 1]
+                return BadInput(
+                    f"config file {quoted(file)}: {first_complaint(finished.stderr)}",
+                    hint=f"to see it again: {finished.shown()}",
+                )
+    return failure(bound.step.name, finished)

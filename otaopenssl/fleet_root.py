@@ -1,0 +1,180 @@
+"""The fleet root CA: whether ca.key and ca.crt are there, belong together and may sign certificates of clients.
+
+openssl signs with an expired CA, with one that is no CA and with one whose extended key usage forbids clients, and
+exits 0 each time; the devices are then refused by the gateway. All of it is said before a key is made.
+"""
+
+import os
+import stat
+from datetime import UTC, datetime
+from pathlib import Path
+
+from otaopenssl.errors import Error, Unfit, quoted, raise_all, reason
+from otaopenssl.layout import HIDDEN_DIR_NAME, Server
+from otaopenssl.outputs import (
+    CERTIFICATE,
+    CLIENT_AUTH,
+    CertificateReport,
+    first_complaint,
+    is_whole_der,
+    parse_certificate_report,
+    pem_blocks,
+)
+from otaopenssl.runner import CERTIFICATE_REPORT, PUBLIC_KEY, Finished, Runner
+
+_LARGEST_FILE = 1024 * 1024
+_ANOTHER_HINT = "put a fit fleet root CA in its place; a new server name can have a new one: otaopenssl root"
+
+
+def examine(server: Server, runner: Runner | None) -> tuple[CertificateReport | None, list[Error]]:
+    """The report of ca.crt, and every reason why the fleet root CA must not sign devices.
+
+    ``runner`` is None where no openssl is usable; then only what reading the files tells is found.
+    """
+    present = [path for path in (server.ca_key_path, server.ca_crt_path) if os.path.lexists(path)]
+    if not present:
+        where = quoted(server.shown(server.devices_dir))
+        return None, [
+            Unfit(f"no fleet root CA in {where}", hint="run 'otaopenssl root' first, or put ca.key and ca.crt there")
+        ]
+    problems: list[Error] = []
+    key_is_readable = certificate_is_readable = False
+    try:
+        _check_key_file(server)
+        key_is_readable = True
+    except Unfit as problem:
+        problems.append(problem)
+    try:
+        _check_certificate_file(server)
+        certificate_is_readable = True
+    except Unfit as problem:
+        problems.append(problem)
+    if runner is None or not certificate_is_readable:
+        return None, problems
+    try:
+        report, public_key = _report(server, runner)
+        problems += _unfitness(server, report)
+        if key_is_readable:
+            _check_pair(server, runner, public_key)
+    except Error as problem:
+        return None, [*problems, problem]
+    return report, problems
+
+
+def require(server: Server, runner: Runner) -> CertificateReport:
+    """The report of ca.crt of a fleet root CA that may sign devices; raises every reason why it must not at once."""
+    report, problems = examine(server, runner)
+    raise_all(problems)
+    if report is None:
+        raise Unfit(f"{quoted(server.shown(server.ca_crt_path))} cannot be judged", hint=_ANOTHER_HINT)
+    return report
+
+
+def check_server_directory(server: Server) -> None:
+    """Raise Unfit where the server's name is that of an existing directory (or file) that is no server directory."""
+    path = server.server_dir
+    if not os.path.lexists(path):
+        return
+    hint = "choose another server name with '--server-name NAME'"
+    if not path.is_dir():
+        raise Unfit(f"{quoted(server.shown(path))} is no directory", hint=hint)
+    try:
+        names = {entry.name for entry in os.scandir(path)} - {".gitignore", HIDDEN_DIR_NAME}
+    except OSError as error:
+        raise Unfit(f"{quoted(server.shown(path))} cannot be read: {reason(error)}", hint=hint) from error
+    if names and not ({"devices", "server_ca.pem"} & names):
+        raise Unfit(f"{quoted(server.shown(path))} is there and is no server directory", hint=hint)
+
+
+def _check_key_file(server: Server) -> None:
+    shown = quoted(server.shown(server.ca_key_path))
+    content = _read(server.ca_key_path, shown)
+    blocks = pem_blocks(content)
+    labels = [block.label for block in blocks]
+    if "ENCRYPTED PRIVATE KEY" in labels or b"Proc-Type: 4,ENCRYPTED" in content:
+        raise Unfit(
+            f"{shown} is encrypted, and the audited commands give no passphrase",
+            hint="decrypt it into a file of mode 0600: openssl pkcs8 -topk8 -nocrypt",
+        )
+    if not any(label.endswith("PRIVATE KEY") for label in labels):
+        found = f"a PEM file of {labels[0]}" if labels else "something else"
+        raise Unfit(f"{shown} is {found}, expected a PEM private key", hint=_ANOTHER_HINT)
+
+
+def _check_certificate_file(server: Server) -> None:
+    shown = quoted(server.shown(server.ca_crt_path))
+    blocks = pem_blocks(_read(server.ca_crt_path, shown))
+    if not blocks or blocks[0].label != CERTIFICATE or not is_whole_der(blocks[0].der):
+        found = f"a PEM file of {blocks[0].label}" if blocks and blocks[0].label != CERTIFICATE else "something else"
+        raise Unfit(f"{shown} is {found}, expected a PEM certificate", hint=_ANOTHER_HINT)
+
+
+def _read(path: Path, shown: str) -> bytes:
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise Unfit(f"{shown} is no regular file", hint=_ANOTHER_HINT)
+        with path.open("rb") as file:
+            content = file.read(_LARGEST_FILE + 1)
+    except FileNotFoundError:
+        hint = "a fleet root CA is both ca.key and ca.crt; an interrupted 'otaopenssl root' may have left one of them"
+        raise Unfit(f"{shown} is missing", hint=hint) from None
+    except OSError as error:
+        raise Unfit(f"{shown} cannot be read: {reason(error)}", hint="check its owner and mode") from error
+    if not content:
+        raise Unfit(f"{shown} is empty", hint=_ANOTHER_HINT)
+    if len(content) > _LARGEST_FILE:
+        raise Unfit(f"{shown} has more than {_LARGEST_FILE} bytes", hint=_ANOTHER_HINT)
+    return content
+
+
+def _report(server: Server, runner: Runner) -> tuple[CertificateReport, bytes | None]:
+    """The facts of ca.crt and its public key in DER."""
+    shown = quoted(server.shown(server.ca_crt_path))
+    finished = runner.ask(CERTIFICATE_REPORT, server.ca_crt_path, cwd=server.project_dir)
+    report = parse_certificate_report(finished.stdout.decode("utf-8", "replace"))
+    if not finished.is_good or report is None:
+        said = first_complaint(finished.stderr) or "no report that can be read"
+        raise Unfit(f"openssl cannot read {shown}: {said}", hint=_ANOTHER_HINT)
+    return report, _public_key(finished)
+
+
+def _public_key(finished: Finished) -> bytes | None:
+    """The SubjectPublicKeyInfo that openssl printed."""
+    return next((block.der for block in pem_blocks(finished.stdout) if block.label == "PUBLIC KEY"), None)
+
+
+def _check_pair(server: Server, runner: Runner, public_key: bytes | None) -> None:
+    key, certificate = quoted(server.shown(server.ca_key_path)), quoted(server.shown(server.ca_crt_path))
+    finished = runner.ask(PUBLIC_KEY, server.ca_key_path, cwd=server.project_dir)
+    if not finished.is_good:
+        said = first_complaint(finished.stderr) or "no reason given"
+        raise Unfit(f"openssl cannot read {key}: {said}", hint=_ANOTHER_HINT)
+    if _public_key(finished) != public_key:
+        raise Unfit(f"{key} is not the private key of {certificate}", hint="put the two that belong together there")
+
+
+def _unfitness(server: Server, report: CertificateReport) -> list[Error]:
+    shown = quoted(server.shown(server.ca_crt_path))
+    now = datetime.now(UTC)
+    found: list[Error] = []
+    if report.not_after < now:
+        found.append(Unfit(f"{shown} expired on {report.not_after:%Y-%m-%d %H:%M:%S} UTC", hint=_ANOTHER_HINT))
+    if report.not_before > now:
+        found.append(
+            Unfit(
+                f"{shown} is not valid before {report.not_before:%Y-%m-%d %H:%M:%S} UTC",
+                hint="check the clock of this machine",
+            )
+        )
+    if not report.may_sign_certificates:
+        found.append(Unfit(f"{shown} is no CA certificate: it may not sign certificates", hint=_ANOTHER_HINT))
+    if report.extended_key_usage is not None and CLIENT_AUTH not in report.extended_key_usage:
+        found.append(
+            Unfit(
+                f"{shown} is not fit for client certificates: its extended key usage is"
+                f" '{', '.join(report.extended_key_usage)}', expected '{CLIENT_AUTH}' or none;"
+                " an OpenSSL gateway refuses every device under it (unsuitable certificate purpose)",
+                hint=_ANOTHER_HINT,
+            )
+        )
+    return found

@@ -1,0 +1,149 @@
+"""One use case: a self-signed fleet root CA, for teams that have none yet and for trying things out.
+
+Source: OTA Community Edition, scripts/start.sh.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from otaopenssl import configs, workbench
+from otaopenssl.durable import check_writable, not_writable, write_new
+from otaopenssl.errors import Error, Failed, Unfit, quoted, raise_all
+from otaopenssl.execution import Execution
+from otaopenssl.fleet_root import check_server_directory, require
+from otaopenssl.interrupts import held
+from otaopenssl.layout import Server
+from otaopenssl.outputs import CertificateReport
+from otaopenssl.procedure import Text
+from otaopenssl.runner import Runner, ask_version
+from otaopenssl.script import Script
+from otaopenssl.texts import Procedure
+
+
+@dataclass(frozen=True)
+class Root:
+    """A fleet root CA: the report of its certificate, and whether this run made it."""
+
+    server: Server
+    report: CertificateReport
+    is_new: bool
+
+
+def make_root(server: Server, procedure: Procedure, runner: Runner, *, if_missing: bool) -> Root:
+    """A self-signed fleet root CA in the devices directory, published whole; the one there is, where ``if_missing``.
+
+    An existing key or certificate is never overwritten. Raises Unfit (there already, not writable, no openssl),
+    BadInput (texts, configuration files) or Failed (openssl, checks).
+    """
+    text = procedure.text("root.sh")
+    check_server_directory(server)
+    if if_missing and _is_there(server):
+        return _existing(server, runner)
+    rendered = configs.missing(server, text)
+    raise_all(_problems(server, text, runner, rendered))
+    try:
+        return Root(server, _made(server, text, runner, rendered), is_new=True)
+    except Unfit:
+        if if_missing and _is_there(server):  # another run was faster
+            return _existing(server, runner)
+        raise
+
+
+def _existing(server: Server, runner: Runner) -> Root:
+    return Root(server, require(server, runner), is_new=False)
+
+
+def _made(server: Server, text: Text, runner: Runner, rendered: dict[str, bytes]) -> CertificateReport:
+    with configs.provided(server, rendered), _server_directory(server), workbench.opened(server) as bench:
+        execution = Execution(runner, bench.root)
+        for step in text.steps:
+            execution.perform(step.bind(server.places()))
+        try:
+            report = require(bench.staged, runner)
+        except Unfit as error:
+            hint = "correct the config file that it was made by: ./certs/device_ca.cnf"
+            raise Failed(f"the fleet root CA that was made is not fit: {error.message}", hint=hint) from error
+        bench.publish_root()
+    return report
+
+
+def script(server: Server, procedure: Procedure, program: str | None) -> Script:
+    """What ``otaopenssl root`` would run, without running or writing anything."""
+    text = procedure.text("root.sh")
+    before = [
+        'for file in "${DEVICES_DIR}/ca.key" "${DEVICES_DIR}/ca.crt"; do',
+        '  [ ! -e "${file}" ] || { echo "${file} is there already" >&2; exit 4; }',
+        "done",
+    ]
+    if not os.path.lexists(server.server_dir):
+        before.append('mkdir "${SERVER_NAME}"; printf \'*\\n\' > "${SERVER_NAME}/.gitignore"')
+    before.append('mkdir -p "${DEVICES_DIR}"')
+    return Script(
+        "otaopenssl root", server, text, server.places(), configs.missing(server, text), before, program=program
+    )
+
+
+def _is_there(server: Server) -> bool:
+    return server.ca_key_path.exists() and server.ca_crt_path.exists()
+
+
+def _problems(server: Server, text: Text, runner: Runner, rendered: dict[str, bytes]) -> list[Error]:
+    problems: list[Error] = []
+    try:
+        ask_version(runner, cwd=server.project_dir)
+    except Unfit as problem:
+        problems.append(problem)
+    present = [server.shown(path) for path in (server.ca_key_path, server.ca_crt_path) if os.path.lexists(path)]
+    if len(present) == 1:
+        problems.append(
+            Unfit(
+                f"half a fleet root CA is there: {quoted(present[0])} alone",
+                hint="an interrupted run may have left it: move it away, or put its other half beside it",
+            )
+        )
+    elif present:
+        problems.append(
+            Unfit(
+                f"a fleet root CA is there already: {quoted(server.shown(server.devices_dir))}",
+                hint="it is never overwritten; 'otaopenssl root --if-missing' accepts it",
+            )
+        )
+    problems += configs.examine(server, text, rendered)
+    directories = (server.devices_dir, server.server_dir, server.project_dir)
+    nearest = next((path for path in directories if path.exists()), server.project_dir)
+    problems += check_writable(nearest, server.shown(nearest))
+    problems += configs.check_writable(server, rendered)
+    return problems
+
+
+@contextmanager
+def _server_directory(server: Server) -> Iterator[None]:
+    """Have the server and devices directories for the block; those it made are removed again if the block fails."""
+    made = []
+    has_new_server = False
+    try:
+        with held():
+            try:
+                with suppress(FileExistsError):
+                    server.server_dir.mkdir()
+                    has_new_server = True
+                    made.append(server.server_dir)
+                    # The directory holds the CA's private key: it must not slip into a repository.
+                    write_new(server.server_dir / ".gitignore", b"*\n")
+                with suppress(FileExistsError):
+                    server.devices_dir.mkdir()
+                    made.append(server.devices_dir)
+            except OSError as error:
+                raise not_writable(error, server.shown(server.server_dir)) from error
+        yield
+    except BaseException:
+        with held(), suppress(OSError):
+            if server.devices_dir in made:
+                server.devices_dir.rmdir()
+            if has_new_server and os.listdir(server.server_dir) == [".gitignore"]:  # noqa: PTH208 - names, not paths
+                (server.server_dir / ".gitignore").unlink()
+            if has_new_server:
+                server.server_dir.rmdir()
+        raise

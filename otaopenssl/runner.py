@@ -1,0 +1,306 @@
+"""openssl processes: found once, started without a shell, in an environment built from nothing, judged and bounded.
+
+The only place for subprocess. A pipeline's processes are joined by the kernel's own pipes: the key that
+``ecparam -genkey`` prints goes into the next process and through no memory of this one.
+"""
+
+import os
+import shlex
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from otaopenssl.errors import Failed, Unfit, quoted, reason
+from otaopenssl.ids import DeviceUUID, ServerName
+from otaopenssl.interrupts import held
+from otaopenssl.outputs import Version, first_complaint, parse_version
+
+CHILD_PATH = "/usr/bin:/bin"
+# Loading the system's trust bundle is four fifths of an x509 command's time, and changes nothing of what it prints.
+NO_TRUST_BUNDLE = {"SSL_CERT_FILE": "/dev/null"}
+_NEEDS_TRUST_BUNDLE = frozenset({"s_client", "verify"})
+
+STEP_SECONDS = 60.0
+LARGEST_OUTPUT = 1024 * 1024
+_OLDEST_VERSION = (1, 1, 1)
+
+Argv = Sequence[str]
+
+
+@dataclass(frozen=True)
+class Question:
+    """A command of the tool's own: it makes nothing and answers on standard output."""
+
+    name: str
+    words: tuple[str, ...]
+
+    def argv(self, path: str = "") -> tuple[str, ...]:
+        """The command, with ``FILE`` replaced by ``path``."""
+        return tuple(path if word == "FILE" else word for word in self.words)
+
+
+# Every command that the tool runs besides those of the audited texts.
+VERSION = Question("version", ("openssl", "version"))
+PUBLIC_KEY = Question("public key of a private key", ("openssl", "pkey", "-in", "FILE", "-pubout"))
+CERTIFICATE_REPORT = Question(
+    "report of a certificate", ("openssl", "x509", "-in", "FILE", "-noout", "-text", "-pubkey")
+)
+QUESTIONS = (VERSION, PUBLIC_KEY, CERTIFICATE_REPORT)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a pipeline did: its argv and exit status a process, what its end printed, and how long it took.
+
+    ``statuses`` are negative signal numbers where a signal ended the process. ``stdout`` may hold a private key or
+    session secrets: it is never shown, logged or recorded as it is.
+    """
+
+    commands: tuple[tuple[str, ...], ...]
+    statuses: tuple[int, ...]
+    stdout: bytes = field(repr=False)
+    stderr: bytes = field(repr=False)
+    seconds: float
+
+    @property
+    def is_good(self) -> bool:
+        return not any(self.statuses)
+
+    def shown(self) -> str:
+        """The pipeline as one line of shell, ready to paste."""
+        return " | ".join(shlex.join(command) for command in self.commands)
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Runs pipelines of one openssl program for one run of the tool.
+
+    ``program`` is the absolute path that is executed while argv[0] stays ``openssl``; ``on_finish`` is told of every
+    pipeline that ended.
+    """
+
+    program: str
+    environment: Mapping[str, str]
+    on_finish: Callable[[Finished], None] = lambda _finished: None
+
+    def run(
+        self,
+        commands: Sequence[Argv],
+        *,
+        cwd: Path,
+        is_private: bool = False,
+        stdout_fd: int | None = None,
+        seconds: float = STEP_SECONDS,
+    ) -> Finished:
+        """The pipeline's result, whatever its exit statuses.
+
+        Standard input is empty and each process leads a session of its own, so that nothing waits at a terminal.
+        ``is_private`` makes every file that the processes create 0600; ``stdout_fd`` receives the last one's standard
+        output in place of the result. Raises Failed where a process does not start, ``seconds`` pass or it prints more
+        than 1 MiB.
+        """
+        started = time.monotonic()
+        with _Pipeline() as pipeline:
+            for index, command in enumerate(commands):
+                is_last = index == len(commands) - 1
+                pipeline.start(
+                    command,
+                    executable=self.program,
+                    cwd=cwd,
+                    environment=self.environment_for(command),
+                    umask=0o077 if is_private else -1,
+                    stdout=stdout_fd if is_last and stdout_fd is not None else subprocess.PIPE,
+                )
+            statuses = pipeline.wait(started + seconds, seconds)
+            stdout, stderr = pipeline.captured()
+        finished = Finished(
+            tuple(tuple(command) for command in commands), statuses, stdout, stderr, time.monotonic() - started
+        )
+        self.on_finish(finished)
+        return finished
+
+    def ask(self, question: Question, path: Path | str = "", *, cwd: Path) -> Finished:
+        """The answer to one of the tool's own questions about the file at ``path``."""
+        return self.run([question.argv(str(path))], cwd=cwd)
+
+    def environment_for(self, command: Argv) -> dict[str, str]:
+        """The whole environment of the process: the audited one, without a trust bundle where none is needed."""
+        needs_trust = len(command) > 1 and command[1] in _NEEDS_TRUST_BUNDLE
+        return {**self.environment, **({} if needs_trust else NO_TRUST_BUNDLE)}
+
+
+def environment(server_name: ServerName, uuid: DeviceUUID | None = None) -> dict[str, str]:
+    """What every openssl process of a run gets: the search path, the locale, what the config files read."""
+    built = {"PATH": CHILD_PATH, "LC_ALL": "C", "SERVER_NAME": str(server_name)}
+    return built if uuid is None else built | {"DEVICE_UUID": str(uuid)}
+
+
+def find_program(option: str | None, search_path: str) -> str:
+    """The absolute path of the openssl program: ``option`` (a path or a name to search) or ``openssl``, found once.
+
+    Raises Unfit where there is none.
+    """
+    name = "openssl" if option is None else option
+    hint = "install OpenSSL 1.1.1 or newer, or name the program with '--openssl PATH'"
+    if not name:
+        raise Unfit("the path of the openssl program is empty", hint=hint)
+    if "/" in name:
+        candidates = [name]
+    else:
+        candidates = [os.path.join(directory, name) for directory in search_path.split(":") if directory]  # noqa: PTH118
+    for candidate in candidates:
+        if os.path.isfile(candidate) and os.access(candidate, os.X_OK):  # noqa: PTH113 - a NUL or a long name is no file
+            return os.path.abspath(candidate)  # noqa: PTH100 - resolve() would lose the name of a link
+    where = "is no executable file" if "/" in name else "is in no directory of PATH"
+    raise Unfit(f"no usable openssl: {quoted(name)} {where}", hint=hint)
+
+
+def ask_version(runner: Runner, *, cwd: Path) -> Version:
+    """The version of the runner's program. Raises Unfit unless it is OpenSSL 1.1.1 or newer."""
+    hint = "name an OpenSSL 1.1.1 or newer with '--openssl PATH'"
+    try:
+        finished = runner.ask(VERSION, cwd=cwd)
+    except Failed as error:
+        raise Unfit(f"no usable openssl: {error.message}", hint=hint) from error
+    version = parse_version(finished.stdout.decode("utf-8", "replace"))
+    if not finished.is_good:
+        raise Unfit(f"no usable openssl: {quoted(runner.program)} {describe_statuses(finished)}", hint=hint)
+    if version is None:
+        raise Unfit(f"no usable openssl: {quoted(runner.program)} does not say its version", hint=hint)
+    if version.product != "OpenSSL":
+        raise Unfit(f"no usable openssl: {quoted(runner.program)} is {version.line}, expected OpenSSL", hint=hint)
+    if version.number < _OLDEST_VERSION:
+        raise Unfit(
+            f"no usable openssl: {quoted(runner.program)} is {version.line}, expected 1.1.1 or newer", hint=hint
+        )
+    return version
+
+
+def describe_statuses(finished: Finished) -> str:
+    """How the pipeline failed, in words: the first process that was not merely cut off by its reader's end."""
+    pairs = [(status, command) for status, command in zip(finished.statuses, finished.commands, strict=True) if status]
+    status, command = next(((s, c) for s, c in pairs if s != -signal.SIGPIPE), pairs[0])
+    which = f"'{shlex.join(command[:2])}' " if len(finished.commands) > 1 else ""
+    if status < 0:
+        return f"{which}was ended by signal {-status}"
+    return f"{which}ended with exit status {status}"
+
+
+def failure(name: str, finished: Finished) -> Failed:
+    """The error for a step that failed: the step, the exit status, openssl's first plain line, the command to paste."""
+    complaint = first_complaint(finished.stderr)
+    said = f": {complaint}" if complaint else ""
+    return Failed(f"step '{name}' {describe_statuses(finished)}{said}", hint=f"to see it again: {finished.shown()}")
+
+
+class _Pipeline:
+    """The processes of one pipeline; leaving the block ends what still runs."""
+
+    def __init__(self) -> None:
+        self._commands: list[Argv] = []
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._readers: list[_Reader] = []
+        self._last: IO[bytes] | None = None
+        self._too_much = threading.Event()
+
+    def __enter__(self) -> "_Pipeline":
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        with held():
+            self._kill()
+            for process in self._processes:
+                process.wait()
+            for reader in self._readers:
+                # A process that left the group may hold the stream open; nothing waits for it.
+                reader.join(1.0)
+                if not reader.is_alive():
+                    reader.stream.close()
+
+    def start(
+        self, command: Argv, *, executable: str, cwd: Path, environment: Mapping[str, str], umask: int, stdout: int
+    ) -> None:
+        self._commands.append(command)
+        stdin = self._last if self._last is not None else subprocess.DEVNULL
+        # A signal between the start and the append would leave a process that nobody ends.
+        with held():
+            try:
+                process = subprocess.Popen(
+                    list(command),
+                    executable=executable,
+                    cwd=cwd,
+                    env=dict(environment),
+                    stdin=stdin,
+                    stdout=stdout,
+                    stderr=subprocess.PIPE,
+                    umask=umask,
+                    start_new_session=True,
+                )
+            except (OSError, ValueError) as error:
+                words = reason(error) if isinstance(error, OSError) else str(error)
+                raise Failed(f"{quoted(executable)} does not start: {words}") from error
+            self._processes.append(process)
+        if self._last is not None:
+            self._last.close()
+        self._last = process.stdout
+        self._read(process.stderr)
+
+    def wait(self, deadline: float, seconds: float) -> tuple[int, ...]:
+        """The exit statuses, once every process has ended and closed what it wrote to."""
+        self._read(self._last)
+        for reader in self._readers:
+            reader.join(max(0.0, deadline - time.monotonic()))
+        if self._too_much.is_set():
+            raise Failed(f"'{self._shown()}' printed more than {LARGEST_OUTPUT} bytes")
+        if not any(reader.is_alive() for reader in self._readers):
+            with suppress(subprocess.TimeoutExpired):
+                return tuple(process.wait(max(0.0, deadline - time.monotonic())) for process in self._processes)
+        raise Failed(f"'{self._shown()}' did not end within {seconds:g} seconds")
+
+    def captured(self) -> tuple[bytes, bytes]:
+        """Standard output of the last process and standard error of all, in the order of the pipeline."""
+        by_stream = {reader.stream: reader.content for reader in self._readers}
+        stdout = by_stream.get(self._last, b"") if self._last is not None else b""
+        return stdout, b"".join(by_stream[process.stderr] for process in self._processes if process.stderr)
+
+    def _read(self, stream: IO[bytes] | None) -> None:
+        if stream is not None:
+            self._readers.append(_Reader(stream, self._stop_flood))
+
+    def _stop_flood(self) -> None:
+        self._too_much.set()
+        self._kill()
+
+    def _kill(self) -> None:
+        for process in self._processes:
+            if process.returncode is None:
+                try:
+                    # A session of its own is a process group of its own: what a wrapper started ends with it.
+                    os.killpg(process.pid, signal.SIGKILL)
+                except (ProcessLookupError, PermissionError):
+                    process.kill()
+
+    def _shown(self) -> str:
+        return " | ".join(shlex.join(command[:2]) for command in self._commands)
+
+
+class _Reader(threading.Thread):
+    """Reads one stream to its end or to the largest size; two streams of a process must be read at once."""
+
+    def __init__(self, stream: IO[bytes], on_flood: Callable[[], None]) -> None:
+        super().__init__(daemon=True)
+        self.stream = stream
+        self.content = b""
+        self._on_flood = on_flood
+        self.start()
+
+    def run(self) -> None:
+        self.content = self.stream.read(LARGEST_OUTPUT + 1)
+        if len(self.content) > LARGEST_OUTPUT:
+            self._on_flood()

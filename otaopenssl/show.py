@@ -1,0 +1,89 @@
+"""One use case: the facts of a device's certificate, as openssl reports them."""
+
+import hashlib
+import shlex
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from otaopenssl.errors import BadInput, Failed, Unfit, quoted, reason
+from otaopenssl.ids import parse_device_uuid
+from otaopenssl.layout import CERTIFICATE_NAME, Server
+from otaopenssl.outputs import CERTIFICATE, CertificateReport, first_complaint, parse_certificate_report, pem_blocks
+from otaopenssl.runner import CERTIFICATE_REPORT, Runner
+
+_LARGEST_FILE = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A certificate's file and facts; ``sha256`` is the digest of its DER in upper-case hexadecimal pairs.
+
+    ``files`` are the names and modes of what lies beside it, where a device directory was meant.
+    """
+
+    path: Path
+    report: CertificateReport
+    sha256: str
+    files: dict[str, str]
+
+
+def certificate_path(server: Server, target: str) -> tuple[Path, bool]:
+    """The certificate that a device UUID or a path means, and whether that is a device directory.
+
+    A target with a slash in it, or that is no device UUID, is a path. Raises Unfit where nothing is there.
+    """
+    path = server.project_dir / target
+    if "/" not in target:
+        try:
+            path = server.device_path(parse_device_uuid(target))
+        except BadInput as error:
+            if "\0" in target or not path.exists():
+                raise error from None
+        if not path.exists() and (server.project_dir / target).exists():
+            path = server.project_dir / target
+    if "\0" in target or not path.exists():
+        raise Unfit(
+            f"no device or certificate {quoted(target)}: {quoted(server.shown(path))} is not there",
+            hint="give the UUID of a device, its directory or a certificate file",
+        )
+    return (path / CERTIFICATE_NAME, True) if path.is_dir() else (path, False)
+
+
+def show(server: Server, target: str, runner: Runner) -> Shown:
+    """The facts of the certificate that ``target`` (a device UUID or a path) means.
+
+    Raises Unfit where it is not there or cannot be read, Failed where it is no certificate.
+    """
+    path, is_device = certificate_path(server, target)
+    shown = server.shown(path)
+    try:
+        with path.open("rb") as file:
+            blocks = pem_blocks(file.read(_LARGEST_FILE))
+    except OSError as error:
+        raise Unfit(f"{quoted(shown)} cannot be read: {reason(error)}") from error
+    if not blocks or blocks[0].label != CERTIFICATE or blocks[0].der is None:
+        found = f"a PEM file of {blocks[0].label}" if blocks else "no PEM file"
+        raise Failed(f"{quoted(shown)} is {found}, expected a PEM certificate")
+    finished = runner.ask(CERTIFICATE_REPORT, path, cwd=server.project_dir)
+    report = parse_certificate_report(finished.stdout.decode("utf-8", "replace"))
+    if not finished.is_good or report is None:
+        said = first_complaint(finished.stderr) or "no report that can be read"
+        raise Failed(f"openssl cannot read {quoted(shown)}: {said}", hint=f"to see it again: {finished.shown()}")
+    digest = hashlib.sha256(blocks[0].der).hexdigest().upper()
+    fingerprint = ":".join(digest[i : i + 2] for i in range(0, len(digest), 2))
+    return Shown(path, report, fingerprint, _files(path.parent) if is_device else {})
+
+
+def command(server: Server, target: str) -> str:
+    """What ``otaopenssl show`` would run, as one line of shell. Raises Unfit where the target is not there."""
+    path, _ = certificate_path(server, target)
+    return shlex.join(CERTIFICATE_REPORT.argv(str(path)))
+
+
+def _files(directory: Path) -> dict[str, str]:
+    """The names in a device directory with their modes, or where they link to."""
+    return {
+        path.name: f"-> {path.readlink()}" if path.is_symlink() else f"{stat.S_IMODE(path.lstat().st_mode):04o}"
+        for path in sorted(directory.iterdir())
+    }

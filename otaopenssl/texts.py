@@ -1,0 +1,171 @@
+"""The audited texts as files: the tool's own under templates/procedures/, or a team's in a directory of its own."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from otaopenssl.durable import not_writable, sync_file, write_new
+from otaopenssl.errors import BadInput, Unfit, quoted, raise_all, reason
+from otaopenssl.procedure import Step, Text, parse_text
+from otaopenssl.resources import templates_dir
+from otaopenssl.shellwords import Place, Word
+
+DEFAULT_PROCEDURE = "ota-connect-2019.7"
+TEXT_NAMES = ("root.sh", "device.sh", "gateway.sh", "gateway-port.sh", "server.sh")
+
+_SERVER_PLACES = frozenset({"CWD", "SERVER_NAME", "SERVER_DIR", "DEVICES_DIR"})
+_DEVICE_PLACES = _SERVER_PLACES | {"DEVICE_UUID", "device_id", "device_dir"}
+_PLACES_BY_TEXT = {
+    "root.sh": _SERVER_PLACES,
+    "device.sh": _DEVICE_PLACES,
+    "gateway.sh": _DEVICE_PLACES | {"device_gateway"},
+    "gateway-port.sh": _DEVICE_PLACES | {"device_gateway", "device_gateway_port"},
+    "server.sh": _SERVER_PLACES,
+}
+# What `device` and `root` publish and check; a text of a team's own must keep to it.
+_OUTPUT_PLACE = {
+    "root.sh": "DEVICES_DIR",
+    "device.sh": "device_dir",
+    "gateway.sh": "device_dir",
+    "gateway-port.sh": "device_dir",
+}
+_CA_WORDS: dict[str, Word] = {"-CA": (Place("DEVICES_DIR"), "/ca.crt"), "-CAkey": (Place("DEVICES_DIR"), "/ca.key")}
+_NEEDED_OUTPUTS: dict[str, tuple[Word, ...]] = {
+    "root.sh": ((Place("DEVICES_DIR"), "/ca.key"), (Place("DEVICES_DIR"), "/ca.crt")),
+    "device.sh": ((Place("device_dir"), "/pkey.pem"), (Place("device_dir"), "/client.pem")),
+}
+
+
+@dataclass(frozen=True)
+class Procedure:
+    """A set of audited texts: its name, and the directory that they lie in."""
+
+    name: str
+    directory: Path
+
+    def text_names(self) -> tuple[str, ...]:
+        """The names of the texts that it has, in the order of the guide."""
+        return tuple(name for name in TEXT_NAMES if (self.directory / name).is_file())
+
+    def content(self, name: str) -> bytes:
+        """The bytes of a text. Raises Unfit where it is missing or cannot be read."""
+        path = self.directory / name
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise Unfit(
+                f"procedure {quoted(self.name)} has no readable {quoted(name)}: {reason(error)}",
+                hint="start from the tool's own texts: otaopenssl procedure export",
+            ) from error
+
+    def text(self, name: str) -> Text:
+        """The parsed text ``name``, checked to make what its command publishes.
+
+        Raises BadInput with file, line and reason; Unfit where the text is missing.
+        """
+        text = parse_text(self.content(name), str(Path(self.name) / name))
+        _check_places(text, name)
+        _check_outputs(text, name)
+        return text
+
+    def check_all(self) -> None:
+        """Raise BadInput, with every reason at once, unless each text of the directory can be run."""
+        problems = []
+        for name in self.text_names():
+            try:
+                self.text(name)
+            except BadInput as error:
+                problems.append(error)
+        raise_all(problems)
+
+
+def sha256(content: bytes) -> str:
+    """The SHA-256 digest as lower-case hexadecimal."""
+    # Loads libcrypto, which costs more than most commands' own work.
+    import hashlib
+
+    return hashlib.sha256(content).hexdigest()
+
+
+def built_in_procedures() -> tuple[Procedure, ...]:
+    """The procedures that come with the tool, by name."""
+    directories = sorted((templates_dir() / "procedures").iterdir())
+    return tuple(Procedure(directory.name, directory) for directory in directories if directory.is_dir())
+
+
+def find_procedure(option: str) -> Procedure:
+    """The procedure that ``--procedure NAME|DIR`` means: a built-in name, else a directory.
+
+    A team's own texts must all parse. Raises BadInput where there is neither, or a text is refused.
+    """
+    built_in = {procedure.name: procedure for procedure in built_in_procedures()}
+    if option in built_in:
+        return built_in[option]
+    hint = f"give a directory or one of: {', '.join(built_in)}"
+    if not option or "\0" in option or not Path(option).is_dir():
+        raise BadInput(f"no procedure {quoted(option)}: neither a built-in name nor a directory", hint=hint)
+    procedure = Procedure(option, Path(option))
+    if not procedure.text_names():
+        raise BadInput(f"no procedure {quoted(option)}: the directory holds none of {', '.join(TEXT_NAMES)}", hint=hint)
+    procedure.check_all()
+    return procedure
+
+
+def export(procedure: Procedure, directory: Path) -> tuple[Path, ...]:
+    """The paths of a procedure's texts, copied into the new directory ``directory``, all or none.
+
+    Raises Unfit where the directory is there already or cannot be made.
+    """
+    contents = {name: procedure.content(name) for name in procedure.text_names()}
+    if os.path.lexists(directory):
+        raise Unfit(f"{quoted(directory)} is there already", hint="name a directory that is not there yet")
+    staging = directory.with_name(f".{directory.name}.{os.getpid()}.new")
+    try:
+        staging.mkdir()
+        try:
+            for name, content in contents.items():
+                write_new(staging / name, content)
+            staging.rename(directory)
+        except BaseException:
+            for name in contents:
+                (staging / name).unlink(missing_ok=True)
+            staging.rmdir()
+            raise
+        sync_file(directory.parent)
+    except OSError as error:
+        raise not_writable(error, str(directory)) from error
+    return tuple(directory / name for name in contents)
+
+
+def _check_places(text: Text, name: str) -> None:
+    """A place has a value only in the texts that its command runs."""
+    for step in text.steps:
+        for place in step.places():
+            if place not in _PLACES_BY_TEXT[name]:
+                raise BadInput(f"{text.file}, line {step.line}: ${{{place}}} has no value in {name}")
+
+
+def _check_outputs(text: Text, name: str) -> None:
+    place = _OUTPUT_PLACE.get(name)
+    for step in text.steps if place else ():
+        for word in _written(step):
+            if word[0] != Place(str(place)):
+                raise BadInput(f"{text.file}, line {step.line}: an output of {name} must begin with ${{{place}}}/")
+        if name == "device.sh" and step.name == "x509 -req":
+            _check_signer(text, step)
+    written = {word for step in text.steps for word in _written(step)}
+    for needed in _NEEDED_OUTPUTS.get(name, ()):
+        if needed not in written:
+            raise BadInput(f"{text.file}: no command writes ${{{place}}}{needed[1]}")
+
+
+def _check_signer(text: Text, step: Step) -> None:
+    """The fleet root CA that is checked beforehand must be the one that signs."""
+    for option, word in _CA_WORDS.items():
+        if step.option(option) != word:
+            raise BadInput(f'{text.file}, line {step.line}: {option} must be "${{DEVICES_DIR}}{word[1]}"')
+
+
+def _written(step: Step) -> tuple[Word, ...]:
+    link = (step.commands[0][3],) if step.programs == ("ln",) else ()
+    return step.output_words() + link

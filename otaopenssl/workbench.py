@@ -1,0 +1,126 @@
+"""The staging directory of one run: the guide's tree in small, where commands run and from which files are published.
+
+Commands run with the workbench as working directory. Since the guide's DEVICES_DIR is relative, their argv is the
+guide's to the byte, while files reach the real tree only by rename, whole or not at all.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from otaopenssl import locks
+from otaopenssl.durable import not_writable, sync_file
+from otaopenssl.errors import Unfit, quoted
+from otaopenssl.ids import DeviceUUID
+from otaopenssl.interrupts import held, hold_for_good
+from otaopenssl.layout import Server
+
+_LIFE_LOCK = "lock"
+
+
+class Workbench:
+    """A staging directory that is this run's own; ``staged`` is the guide's tree inside it."""
+
+    def __init__(self, server: Server, root: Path) -> None:
+        self.server = server
+        self.root = root
+        self.staged = Server(root, server.name)
+
+    def prepare_device(self, uuid: DeviceUUID) -> Path:
+        """The empty staged directory of a device (0700), beside links to the fleet root CA."""
+        for name in ("ca.key", "ca.crt"):
+            link = self.staged.devices_dir / name
+            if not link.is_symlink():
+                link.symlink_to(self.server.devices_dir / name)
+        path = self.staged.device_path(uuid)
+        path.mkdir(mode=0o700)
+        path.chmod(0o700)
+        return path
+
+    def publish_device(self, uuid: DeviceUUID) -> None:
+        """Put the staged directory of a device into the real tree by one rename, everything in it synced before.
+
+        From the rename on the run counts as finished: a signal no longer interrupts it. Raises Unfit where the device
+        is there by now.
+        """
+        staged, real = self.staged.device_path(uuid), self.server.device_path(uuid)
+        with locks.hidden_folder(self.server.hidden_dir):
+            try:
+                _sync_tree(staged)
+                if os.path.lexists(real):
+                    raise device_exists(self.server, uuid)
+                hold_for_good()
+                staged.rename(real)
+                sync_file(self.server.devices_dir)
+            except OSError as error:
+                raise not_writable(error, self.server.shown(real)) from error
+
+    def publish_root(self) -> None:
+        """Put ca.key, then ca.crt into the real devices directory; neither replaces anything.
+
+        A power loss between the two leaves ca.key alone, which no run takes for a fleet root CA.
+        """
+        with locks.hidden_folder(self.server.hidden_dir):
+            try:
+                _sync_tree(self.staged.devices_dir)
+                hold_for_good()
+                for name in ("ca.key", "ca.crt"):
+                    # A link, unlike a rename, fails where the name is taken.
+                    os.link(self.staged.devices_dir / name, self.server.devices_dir / name)
+                    sync_file(self.server.devices_dir)
+            except FileExistsError as error:
+                raise Unfit(f"{quoted(self.server.shown(Path(error.filename2)))} is there already") from error
+            except OSError as error:
+                raise not_writable(error, self.server.shown(self.server.devices_dir)) from error
+
+
+@contextmanager
+def opened(server: Server) -> Iterator[Workbench]:
+    """A workbench for the block, removed at its end whatever happens; those of dead runs are removed on the way.
+
+    Raises Unfit where the server directory cannot be written.
+    """
+    root = server.hidden_dir / f"run-{os.urandom(8).hex()}"
+    life_lock = None
+    try:
+        with locks.hidden_folder(server.hidden_dir):
+            try:
+                _sweep(server.hidden_dir)
+                root.mkdir(mode=0o700)
+                life_lock = locks.take(root / _LIFE_LOCK)
+                bench = Workbench(server, root)
+                bench.staged.devices_dir.mkdir(parents=True)
+            except OSError as error:
+                raise not_writable(error, server.shown(server.server_dir)) from error
+        yield bench
+    finally:
+        with held():
+            if root.exists():
+                with locks.hidden_folder(server.hidden_dir):
+                    shutil.rmtree(root)
+            if life_lock is not None:
+                os.close(life_lock)
+
+
+def device_exists(server: Server, uuid: DeviceUUID) -> Unfit:
+    """The error for a device that is there already; it is never overwritten."""
+    return Unfit(
+        f"device {quoted(uuid)} is there already: {quoted(server.shown(server.device_path(uuid)))}",
+        hint="choose another device UUID, or look at the device: otaopenssl show " + uuid,
+    )
+
+
+def _sweep(folder: Path) -> None:
+    """Remove the workbenches of runs that died; the caller holds the folder, so none is just being made."""
+    for path in folder.glob("run-*"):
+        if not locks.is_held(path / _LIFE_LOCK):
+            shutil.rmtree(path)
+
+
+def _sync_tree(directory: Path) -> None:
+    for path in directory.iterdir():
+        if path.is_file() and not path.is_symlink():
+            sync_file(path)
+    sync_file(directory)
