@@ -6,15 +6,14 @@ than openssl does it.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from otaopenssl.errors import BadInput
 
 DEFAULT_SECTION = "default"
 
 
-@dataclass(frozen=True)
-class Config:
+class Config(NamedTuple):
     """The sections of a configuration file by name; settings before the first header are in ``default``.
 
     ``is_complete`` is false where a directive such as ``.include`` may bring in more.

@@ -2,8 +2,8 @@
 
 import os
 import stat
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from otaopenssl import configs, durable, serials, workbench
 from otaopenssl.errors import Error, Failed, Unfit, quoted, raise_all
@@ -13,7 +13,8 @@ from otaopenssl.ids import DeviceID, DeviceUUID
 from otaopenssl.layout import CERTIFICATE_NAME, Server
 from otaopenssl.outputs import CLIENT_AUTH, CertificateReport, parse_certificate_report, serial_hex
 from otaopenssl.procedure import Step, Text
-from otaopenssl.runner import CERTIFICATE_REPORT, Finished, Runner, ask_version
+from otaopenssl.program import Launch
+from otaopenssl.runner import CERTIFICATE_REPORT, Finished, Runner
 from otaopenssl.script import Script
 from otaopenssl.shellwords import Place
 from otaopenssl.texts import Procedure
@@ -23,8 +24,7 @@ from otaopenssl.workbench import Workbench
 _CLOCK_TOLERANCE = timedelta(seconds=5)
 
 
-@dataclass(frozen=True)
-class Order:
+class Order(NamedTuple):
     """What is to be made: one device of one server, by one procedure."""
 
     server: Server
@@ -36,8 +36,7 @@ class Order:
         return self.server.device_places(self.uuid, self.device_id)
 
 
-@dataclass(frozen=True)
-class Device:
+class Device(NamedTuple):
     """A device that was made, and the facts of its certificate.
 
     ``directory`` is the guide's ``${device_dir}``; ``files`` are the names in it with their modes; ``warnings`` tell of
@@ -53,7 +52,7 @@ class Device:
     warnings: tuple[str, ...]
 
 
-def make_device(order: Order, runner: Runner) -> Device:
+def make_device(order: Order, launch: Launch) -> Device:
     """The device of the order, published whole by one rename after every check has passed.
 
     Before the first command, and all at once, raises BadInput (texts, configuration files) or Unfit (openssl, fleet
@@ -62,8 +61,7 @@ def make_device(order: Order, runner: Runner) -> Device:
     server = order.server
     text = order.procedure.text("device.sh")
     rendered = configs.missing(server, text)
-    ca, problems = _examine(order, text, runner, rendered)
-    raise_all(problems)
+    runner, ca = _ready(order, text, rendered, launch)
     with configs.provided(server, rendered), workbench.opened(server) as bench:
         report, warnings = _issue(order, text, runner, bench, ca)
         files = _files(bench, order)
@@ -97,19 +95,16 @@ def script(order: Order, program: str | None) -> Script:
     )
 
 
-def _examine(
-    order: Order, text: Text, runner: Runner, rendered: dict[str, bytes]
-) -> tuple[CertificateReport | None, list[Error]]:
-    """The facts of ca.crt, and every reason why the device cannot be made."""
+def _ready(order: Order, text: Text, rendered: dict[str, bytes], launch: Launch) -> tuple[Runner, CertificateReport]:
+    """A runner and the facts of ca.crt, once nothing is found that keeps the device from being made; else all of it."""
     server = order.server
     problems: list[Error] = []
-    usable: Runner | None = runner
+    runner: Runner | None = None
     try:
-        ask_version(runner, cwd=server.project_dir)
+        runner = launch()
     except Unfit as problem:
         problems.append(problem)
-        usable = None
-    ca, unfit = examine(server, usable)
+    ca, unfit = examine(server, runner)
     problems += unfit
     if os.path.lexists(server.device_path(order.uuid)):
         problems.append(workbench.device_exists(server, order.uuid))
@@ -119,11 +114,11 @@ def _examine(
         problems += durable.check_writable(server.server_dir, server.shown(server.server_dir))
         problems += durable.check_writable(server.devices_dir, server.shown(server.devices_dir))
         problems += _file_systems(server)
-        try:
-            serials.check(server)
-        except Unfit as problem:
-            problems.append(problem)
-    return ca, problems
+        problems += serials.check(server)
+    raise_all(problems)
+    if runner is None or ca is None:
+        raise Unfit("the fleet root CA cannot be judged")
+    return runner, ca
 
 
 def _file_systems(server: Server) -> list[Error]:
@@ -134,7 +129,7 @@ def _file_systems(server: Server) -> list[Error]:
 
 
 def _issue(
-    order: Order, text: Text, runner: Runner, bench: Workbench, ca: CertificateReport | None
+    order: Order, text: Text, runner: Runner, bench: Workbench, ca: CertificateReport
 ) -> tuple[CertificateReport, list[str]]:
     """The facts of the new certificate, once every step has run and every check has passed, and the warnings."""
     bench.prepare_device(order.uuid)
@@ -174,14 +169,14 @@ def _parsed(finished: Finished) -> CertificateReport:
     return report
 
 
-def _faults(order: Order, report: CertificateReport, ca: CertificateReport | None, serial: int | None) -> list[Error]:
+def _faults(order: Order, report: CertificateReport, ca: CertificateReport, serial: int | None) -> list[Error]:
     """Each check that the certificate does not pass; expected, then got."""
     now = datetime.now(UTC)
     usage = report.extended_key_usage
     checks = [
         (report.common_names == (order.uuid,), f"subject is {quoted(report.subject)}, expected 'CN={order.uuid}'"),
         (
-            ca is None or report.issuer == ca.subject,
+            report.issuer == ca.subject,
             f"issuer is {quoted(report.issuer)}, expected the subject of ca.crt",
         ),
         (
@@ -207,9 +202,9 @@ def _faults(order: Order, report: CertificateReport, ca: CertificateReport | Non
     return [Failed(f"the certificate's {words}", hint=hint) for holds, words in checks if not holds]
 
 
-def _warnings(report: CertificateReport, ca: CertificateReport | None) -> list[str]:
+def _warnings(report: CertificateReport, ca: CertificateReport) -> list[str]:
     warnings = []
-    if ca is not None and report.not_after > ca.not_after:
+    if report.not_after > ca.not_after:
         warnings.append(
             f"the certificate is valid until {report.not_after:%Y-%m-%d},"
             f" the fleet root CA only until {ca.not_after:%Y-%m-%d}: the device is refused from then on"

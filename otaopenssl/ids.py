@@ -73,9 +73,11 @@ def _check_id(what: str, value: str) -> None:
 
 def _malformed(what: str, value: str, longest: int, letters: str) -> BadInput:
     if not value:
-        return BadInput(f"{what} is empty", hint=f"give 1 to {longest} characters: {letters}")
-    if len(value) > longest:
-        return BadInput(f"{what} {quoted(value)} has {len(value)} characters, at most {longest} are allowed")
-    if not re.match(r"[A-Za-z0-9]", value):
-        return BadInput(f"{what} {quoted(value)} must begin with a letter or a digit")
-    return BadInput(f"{what} {quoted(value)} may hold only {letters}")
+        fault = f"{what} is empty"
+    elif len(value) > longest:
+        fault = f"{what} {quoted(value)} has {len(value)} characters, at most {longest} are allowed"
+    elif not re.match(r"[A-Za-z0-9]", value):
+        fault = f"{what} {quoted(value)} must begin with a letter or a digit"
+    else:
+        fault = f"{what} {quoted(value)} may hold only {letters}"
+    return BadInput(fault, hint=f"a {what} is 1 to {longest} characters: {letters}")

@@ -36,11 +36,20 @@ def _on_signal(_number: int, _frame: FrameType | None) -> None:
     raise Interrupted
 
 
-def listen() -> None:
-    """Turn the first interrupting signal into ``Interrupted``; a signal that the caller ignores stays ignored."""
+@contextmanager
+def listening() -> Iterator[None]:
+    """Turn the first interrupting signal in the block into ``Interrupted``; one that the caller ignores stays ignored.
+
+    After the block a signal changes nothing any more: what remains is to end with the status that is known.
+    """
+    _state.waiting = _state.raised = False
     for number in _SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _on_signal)
+    try:
+        yield
+    finally:
+        _state.raised = True
 
 
 @contextmanager

@@ -4,8 +4,8 @@ A path is where a file lies; a place is how the guide's commands name it. DEVICE
 so that the same words name the real tree from the project directory and a staged one from a workbench.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from otaopenssl.ids import DeviceID, DeviceUUID, ServerName
 
@@ -13,8 +13,7 @@ CERTIFICATE_NAME = "client.pem"
 HIDDEN_DIR_NAME = ".otaopenssl"
 
 
-@dataclass(frozen=True)
-class Server:
+class Server(NamedTuple):
     """One fleet in a project directory: ``PROJECT/certs`` and ``PROJECT/NAME/devices``.
 
     ``project_dir`` is absolute; it is the guide's CWD to the letter, symbolic links included.

@@ -7,8 +7,8 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import NamedTuple
 
 CERTIFICATE = "CERTIFICATE"
@@ -33,18 +33,17 @@ _BLOCK = re.compile(
 )
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 # What openssl writes to standard error when all is well, and its prompts.
-_CHATTER = re.compile(
+_CHATTER = (
     r"read EC key|writing EC key|Signature ok|subject ?=.*|Getting CA Private Key|Getting Private key|"
     r"Certificate request self-signature ok|Enter pass phrase for .*:?|Connecting to .*|-----|"
     r"You are about to be asked .*|into your certificate request.*|What you are about to enter .*|"
     r"There are quite a few .*|For some fields there .*|If you enter '\.'.*|depth=.*|verify .*|DONE"
 )
-_CONFIG_FAULT = re.compile(
+_CONFIG_FAULT = (
     r"configuration file routines|X509 V3 routines|x509v3 routines|on line \d+ of config|config file|"
     r"extension section|unknown extension|error in extension|distinguished_name|problems? making certificate request|"
     r"error making certificate request|No template, please set one up|"
-    r"no objects specified in config",
-    re.IGNORECASE,
+    r"no objects specified in config"
 )
 
 
@@ -87,8 +86,7 @@ def parse_version(text: str) -> Version | None:
     return Version(match[1], tuple(int(part) for part in match[2].split(".")), line)
 
 
-@dataclass(frozen=True)
-class CertificateReport:
+class CertificateReport(NamedTuple):
     """The facts of an ``x509 -text`` report.
 
     Names are as the program prints them; times are aware UTC; usages are openssl's words, None where the extension is
@@ -126,26 +124,26 @@ class CertificateReport:
 
 def parse_certificate_report(text: str) -> CertificateReport | None:
     """The facts of the first certificate in an ``x509 -text`` report, or None where it is not a whole report."""
-    version = re.search(r"^ +Version: (\d+) ", text, re.MULTILINE)
-    algorithm = re.search(r"^ +Signature Algorithm: (.+)$", text, re.MULTILINE)
-    subject = re.search(r"^ {8}Subject: ?(.*)$", text, re.MULTILINE)
-    issuer = re.search(r"^ {8}Issuer: ?(.*)$", text, re.MULTILINE)
-    not_before = parse_time(_field(text, "Not Before"))
-    not_after = parse_time(_field(text, "Not After"))
-    serial = _serial(text)
-    if not (version and algorithm and subject and issuer and not_before and not_after) or serial is None:
+    fields, extensions = _read_report(text)
+    not_before = parse_time(fields.get("Not Before", ""))
+    not_after = parse_time(fields.get("Not After", ""))
+    serial = _serial(fields.get("Serial Number", ""))
+    version = fields.get("Version", "").partition(" ")[0]
+    if not_before is None or not_after is None or serial is None or not version.isdecimal():
         return None
-    key_usage, key_usage_is_critical = _extension(text, "X509v3 Key Usage")
-    extended, extended_is_critical = _extension(text, "X509v3 Extended Key Usage")
-    constraints, _ = _extension(text, "X509v3 Basic Constraints")
+    if not {"Subject", "Issuer", "Signature Algorithm"} <= fields.keys():
+        return None
+    key_usage, key_usage_is_critical = extensions.get("X509v3 Key Usage", (None, False))
+    extended, extended_is_critical = extensions.get("X509v3 Extended Key Usage", (None, False))
+    constraints, _ = extensions.get("X509v3 Basic Constraints", (None, False))
     return CertificateReport(
-        version=int(version[1]),
+        version=int(version),
         serial=serial,
-        subject=subject[1].strip(),
-        issuer=issuer[1].strip(),
+        subject=fields["Subject"],
+        issuer=fields["Issuer"],
         not_before=not_before,
         not_after=not_after,
-        signature_algorithm=algorithm[1].strip(),
+        signature_algorithm=fields["Signature Algorithm"],
         key_usage=key_usage,
         key_usage_is_critical=key_usage_is_critical,
         extended_key_usage=extended,
@@ -180,7 +178,7 @@ def first_complaint(stderr: bytes) -> str:
     text = _BLOCK.sub(b"", stderr).decode("utf-8", "replace")
     for line in text.splitlines():
         line = line.strip()
-        if line and not _CHATTER.fullmatch(line):
+        if line and not re.fullmatch(_CHATTER, line):
             shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line[:200])
             return shown + ("…" if len(line) > 200 else "")
     return ""
@@ -188,7 +186,7 @@ def first_complaint(stderr: bytes) -> str:
 
 def is_config_fault(stderr: bytes) -> bool:
     """Whether openssl complains of what a configuration file says, rather than of anything else."""
-    return _CONFIG_FAULT.search(stderr.decode("utf-8", "replace")) is not None
+    return re.search(_CONFIG_FAULT, stderr.decode("utf-8", "replace"), re.IGNORECASE) is not None
 
 
 def certificate_lines(content: bytes) -> bytes:
@@ -212,24 +210,33 @@ def _decoded(body: bytes) -> bytes | None:
         return None
 
 
-def _field(text: str, name: str) -> str:
-    match = re.search(rf"^ +{name} ?: (.*)$", text, re.MULTILINE)
-    return match[1].strip() if match else ""
+_Extensions = dict[str, tuple[tuple[str, ...], bool]]
 
 
-def _serial(text: str) -> int | None:
-    match = re.search(
-        r"^ +Serial Number:(?: (\d+) \(0x[0-9a-f]+\))?$(?:\n +([0-9a-f]{2}(?::[0-9a-f]{2})*)$)?", text, re.MULTILINE
-    )
-    if not match or not (match[1] or match[2]):
+def _read_report(text: str) -> tuple[dict[str, str], _Extensions]:
+    """The fields of a report by name, and its extensions: their comma-separated values and whether they are critical.
+
+    The first of a name counts, so that what a later extension prints cannot pass for the subject.
+    """
+    fields: dict[str, str] = {}
+    extensions: _Extensions = {}
+    for line, following in pairwise([*text.splitlines(), ""]):
+        indent = len(line) - len(line.lstrip(" "))
+        name, colon, value = line.strip().partition(":")
+        if indent == 12 and name.startswith("X509v3 ") and following.startswith(" " * 16):
+            values = tuple(part.strip() for part in following.split(",") if part.strip())
+            extensions.setdefault(name, (values, value.strip() == "critical"))
+        elif colon and 8 <= indent <= 12:
+            # A serial number of more than 64 bits stands on the next line.
+            is_on_next_line = name == "Serial Number" and not value.strip()
+            fields.setdefault(name.strip(), (following if is_on_next_line else value).strip())
+    return fields, extensions
+
+
+def _serial(field: str) -> int | None:
+    """The number of ``16 (0x10)`` or ``3f:a0:…``."""
+    decimal, has_both, _ = field.partition(" (0x")
+    try:
+        return int(decimal) if has_both else int(field.replace(":", ""), 16)
+    except ValueError:
         return None
-    # A number of up to 64 bits stands on the line itself, a larger one as hexadecimal pairs on the next.
-    return int(match[1]) if match[1] else int(match[2].replace(":", ""), 16)
-
-
-def _extension(text: str, name: str) -> tuple[tuple[str, ...] | None, bool]:
-    """The comma-separated values of an extension, or None where it is absent, and whether it is critical."""
-    match = re.search(rf"^ {{12}}{name}: ?(critical)?\s*\n {{16}}(.*)$", text, re.MULTILINE)
-    if not match:
-        return None, False
-    return tuple(value.strip() for value in match[2].split(",") if value.strip()), match[1] is not None

@@ -7,7 +7,6 @@ anything else is refused with file, line and reason, so that bash and the tool c
 
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple, NoReturn
 
@@ -39,8 +38,7 @@ class BoundStep(NamedTuple):
         return line + (" || true" if self.step.may_fail else "")
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """One command line of a procedure: a pipeline, perhaps with ``> file`` or ``|| true``.
 
     ``source`` holds the text's own characters, continuations included; ``line`` is the first one's number.
@@ -88,8 +86,7 @@ class Step:
         return BoundStep(self, commands, redirect, tuple(_filled(word, places) for word in self.output_words()))
 
 
-@dataclass(frozen=True)
-class Text:
+class Text(NamedTuple):
     """One audited text of a procedure, parsed: ``file`` names it in messages, ``steps`` are in the text's order."""
 
     file: str

@@ -6,7 +6,7 @@ Source: OTA Community Edition, scripts/start.sh.
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from otaopenssl import configs, workbench
 from otaopenssl.durable import check_writable, not_writable, write_new
@@ -17,13 +17,13 @@ from otaopenssl.interrupts import held
 from otaopenssl.layout import Server
 from otaopenssl.outputs import CertificateReport
 from otaopenssl.procedure import Text
-from otaopenssl.runner import Runner, ask_version
+from otaopenssl.program import Launch
+from otaopenssl.runner import Runner
 from otaopenssl.script import Script
 from otaopenssl.texts import Procedure
 
 
-@dataclass(frozen=True)
-class Root:
+class Root(NamedTuple):
     """A fleet root CA: the report of its certificate, and whether this run made it."""
 
     server: Server
@@ -31,7 +31,7 @@ class Root:
     is_new: bool
 
 
-def make_root(server: Server, procedure: Procedure, runner: Runner, *, if_missing: bool) -> Root:
+def make_root(server: Server, procedure: Procedure, launch: Launch, *, if_missing: bool) -> Root:
     """A self-signed fleet root CA in the devices directory, published whole; the one there is, where ``if_missing``.
 
     An existing key or certificate is never overwritten. Raises Unfit (there already, not writable, no openssl),
@@ -40,19 +40,15 @@ def make_root(server: Server, procedure: Procedure, runner: Runner, *, if_missin
     text = procedure.text("root.sh")
     check_server_directory(server)
     if if_missing and _is_there(server):
-        return _existing(server, runner)
+        return Root(server, require(server, launch()), is_new=False)
     rendered = configs.missing(server, text)
-    raise_all(_problems(server, text, runner, rendered))
+    runner = _ready(server, text, rendered, launch)
     try:
         return Root(server, _made(server, text, runner, rendered), is_new=True)
     except Unfit:
         if if_missing and _is_there(server):  # another run was faster
-            return _existing(server, runner)
+            return Root(server, require(server, runner), is_new=False)
         raise
-
-
-def _existing(server: Server, runner: Runner) -> Root:
-    return Root(server, require(server, runner), is_new=False)
 
 
 def _made(server: Server, text: Text, runner: Runner, rendered: dict[str, bytes]) -> CertificateReport:
@@ -89,12 +85,20 @@ def _is_there(server: Server) -> bool:
     return server.ca_key_path.exists() and server.ca_crt_path.exists()
 
 
-def _problems(server: Server, text: Text, runner: Runner, rendered: dict[str, bytes]) -> list[Error]:
-    problems: list[Error] = []
+def _ready(server: Server, text: Text, rendered: dict[str, bytes], launch: Launch) -> Runner:
+    """A runner, once nothing is found that keeps the CA from being made; else every reason at once."""
+    problems = _problems(server, text, rendered)
     try:
-        ask_version(runner, cwd=server.project_dir)
+        runner = launch()
     except Unfit as problem:
-        problems.append(problem)
+        raise_all([problem, *problems])
+        raise
+    raise_all(problems)
+    return runner
+
+
+def _problems(server: Server, text: Text, rendered: dict[str, bytes]) -> list[Error]:
+    problems: list[Error] = []
     present = [server.shown(path) for path in (server.ca_key_path, server.ca_crt_path) if os.path.lexists(path)]
     if len(present) == 1:
         problems.append(

@@ -1,4 +1,4 @@
-"""openssl processes: found once, started without a shell, in an environment built from nothing, judged and bounded.
+"""openssl processes: started without a shell, in an environment built from nothing, judged and bounded.
 
 The only place for subprocess. A pipeline's processes are joined by the kernel's own pipes: the key that
 ``ecparam -genkey`` prints goes into the next process and through no memory of this one.
@@ -12,14 +12,13 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
-from otaopenssl.errors import Failed, Unfit, quoted, reason
+from otaopenssl.errors import Failed, quoted, reason
 from otaopenssl.ids import DeviceUUID, ServerName
 from otaopenssl.interrupts import held
-from otaopenssl.outputs import Version, first_complaint, parse_version
+from otaopenssl.outputs import first_complaint
 
 CHILD_PATH = "/usr/bin:/bin"
 # Loading the system's trust bundle is four fifths of an x509 command's time, and changes nothing of what it prints.
@@ -28,16 +27,13 @@ _NEEDS_TRUST_BUNDLE = frozenset({"s_client", "verify"})
 
 STEP_SECONDS = 60.0
 LARGEST_OUTPUT = 1024 * 1024
-_OLDEST_VERSION = (1, 1, 1)
 
 Argv = Sequence[str]
 
 
-@dataclass(frozen=True)
-class Question:
+class Question(NamedTuple):
     """A command of the tool's own: it makes nothing and answers on standard output."""
 
-    name: str
     words: tuple[str, ...]
 
     def argv(self, path: str = "") -> tuple[str, ...]:
@@ -46,15 +42,12 @@ class Question:
 
 
 # Every command that the tool runs besides those of the audited texts.
-VERSION = Question("version", ("openssl", "version"))
-PUBLIC_KEY = Question("public key of a private key", ("openssl", "pkey", "-in", "FILE", "-pubout"))
-CERTIFICATE_REPORT = Question(
-    "report of a certificate", ("openssl", "x509", "-in", "FILE", "-noout", "-text", "-pubkey")
-)
+VERSION = Question(("openssl", "version"))
+PUBLIC_KEY = Question(("openssl", "pkey", "-in", "FILE", "-pubout"))
+CERTIFICATE_REPORT = Question(("openssl", "x509", "-in", "FILE", "-noout", "-text", "-pubkey"))
 QUESTIONS = (VERSION, PUBLIC_KEY, CERTIFICATE_REPORT)
 
 
-@dataclass(frozen=True)
 class Finished:
     """What a pipeline did: its argv and exit status a process, what its end printed, and how long it took.
 
@@ -62,11 +55,14 @@ class Finished:
     session secrets: it is never shown, logged or recorded as it is.
     """
 
-    commands: tuple[tuple[str, ...], ...]
-    statuses: tuple[int, ...]
-    stdout: bytes = field(repr=False)
-    stderr: bytes = field(repr=False)
-    seconds: float
+    def __init__(
+        self, commands: Sequence[Argv], statuses: Sequence[int], stdout: bytes, stderr: bytes, seconds: float
+    ) -> None:
+        self.commands = tuple(tuple(command) for command in commands)
+        self.statuses = tuple(statuses)
+        self.stdout = stdout
+        self.stderr = stderr
+        self.seconds = seconds
 
     @property
     def is_good(self) -> bool:
@@ -77,8 +73,7 @@ class Finished:
         return " | ".join(shlex.join(command) for command in self.commands)
 
 
-@dataclass(frozen=True)
-class Runner:
+class Runner(NamedTuple):
     """Runs pipelines of one openssl program for one run of the tool.
 
     ``program`` is the absolute path that is executed while argv[0] stays ``openssl``; ``on_finish`` is told of every
@@ -119,9 +114,7 @@ class Runner:
                 )
             statuses = pipeline.wait(started + seconds, seconds)
             stdout, stderr = pipeline.captured()
-        finished = Finished(
-            tuple(tuple(command) for command in commands), statuses, stdout, stderr, time.monotonic() - started
-        )
+        finished = Finished(commands, statuses, stdout, stderr, time.monotonic() - started)
         self.on_finish(finished)
         return finished
 
@@ -139,47 +132,6 @@ def environment(server_name: ServerName, uuid: DeviceUUID | None = None) -> dict
     """What every openssl process of a run gets: the search path, the locale, what the config files read."""
     built = {"PATH": CHILD_PATH, "LC_ALL": "C", "SERVER_NAME": str(server_name)}
     return built if uuid is None else built | {"DEVICE_UUID": str(uuid)}
-
-
-def find_program(option: str | None, search_path: str) -> str:
-    """The absolute path of the openssl program: ``option`` (a path or a name to search) or ``openssl``, found once.
-
-    Raises Unfit where there is none.
-    """
-    name = "openssl" if option is None else option
-    hint = "install OpenSSL 1.1.1 or newer, or name the program with '--openssl PATH'"
-    if not name:
-        raise Unfit("the path of the openssl program is empty", hint=hint)
-    if "/" in name:
-        candidates = [name]
-    else:
-        candidates = [os.path.join(directory, name) for directory in search_path.split(":") if directory]  # noqa: PTH118
-    for candidate in candidates:
-        if os.path.isfile(candidate) and os.access(candidate, os.X_OK):  # noqa: PTH113 - a NUL or a long name is no file
-            return os.path.abspath(candidate)  # noqa: PTH100 - resolve() would lose the name of a link
-    where = "is no executable file" if "/" in name else "is in no directory of PATH"
-    raise Unfit(f"no usable openssl: {quoted(name)} {where}", hint=hint)
-
-
-def ask_version(runner: Runner, *, cwd: Path) -> Version:
-    """The version of the runner's program. Raises Unfit unless it is OpenSSL 1.1.1 or newer."""
-    hint = "name an OpenSSL 1.1.1 or newer with '--openssl PATH'"
-    try:
-        finished = runner.ask(VERSION, cwd=cwd)
-    except Failed as error:
-        raise Unfit(f"no usable openssl: {error.message}", hint=hint) from error
-    version = parse_version(finished.stdout.decode("utf-8", "replace"))
-    if not finished.is_good:
-        raise Unfit(f"no usable openssl: {quoted(runner.program)} {describe_statuses(finished)}", hint=hint)
-    if version is None:
-        raise Unfit(f"no usable openssl: {quoted(runner.program)} does not say its version", hint=hint)
-    if version.product != "OpenSSL":
-        raise Unfit(f"no usable openssl: {quoted(runner.program)} is {version.line}, expected OpenSSL", hint=hint)
-    if version.number < _OLDEST_VERSION:
-        raise Unfit(
-            f"no usable openssl: {quoted(runner.program)} is {version.line}, expected 1.1.1 or newer", hint=hint
-        )
-    return version
 
 
 def describe_statuses(finished: Finished) -> str:
@@ -222,6 +174,8 @@ class _Pipeline:
                 reader.join(1.0)
                 if not reader.is_alive():
                     reader.stream.close()
+            if self._last is not None and self._last not in [reader.stream for reader in self._readers]:
+                self._last.close()
 
     def start(
         self, command: Argv, *, executable: str, cwd: Path, environment: Mapping[str, str], umask: int, stdout: int

@@ -6,8 +6,7 @@ frame around them (directory, environment, the test for a CA) is the same, and n
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
+from typing import Literal, NamedTuple
 
 from otaopenssl.departures import departure
 from otaopenssl.ids import DeviceID, DeviceUUID
@@ -15,16 +14,11 @@ from otaopenssl.layout import Server
 from otaopenssl.procedure import Step, Text
 from otaopenssl.runner import CHILD_PATH, NO_TRUST_BUNDLE, environment
 
-
-class Style(StrEnum):
-    """How the commands are printed: the guide's own lines, or bound and quoted."""
-
-    GUIDE = "guide"
-    ARGV = "argv"
+# How the commands are printed: the guide's own lines, or each bound and quoted.
+Style = Literal["guide", "argv"]
 
 
-@dataclass(frozen=True)
-class Script:
+class Script(NamedTuple):
     """What a dry-run shows of one command of the tool.
 
     ``before`` and ``after`` are lines of shell in the words of the guide's places; ``rendered`` are the configuration
@@ -37,7 +31,7 @@ class Script:
     places: Mapping[str, str]
     rendered: Mapping[str, bytes]
     before: Sequence[str]
-    after: Sequence[str] = field(default=())
+    after: Sequence[str] = ()
     uuid: DeviceUUID | None = None
     device_id: DeviceID | None = None
     program: str | None = None
@@ -48,6 +42,8 @@ class Script:
             "#!/usr/bin/env bash",
             f"# What '{self.command}' runs: {self.text.file}. Nothing has run.",
             "set -e -o pipefail",
+            # Bash reads a group as a whole before it runs it, so that the script may also come from standard input.
+            "{",
             f"cd -- {shlex.quote(str(self.server.project_dir))}",
             f"exec </dev/null  # {_noted('stdin-closed')}",
             *self._exports(),
@@ -56,12 +52,12 @@ class Script:
             "",
         ]
         for step in self.text.steps:
-            if style is Style.GUIDE:
+            if style == "guide":
                 lines += [f"# {note}" for note in _notes(step)]
                 lines.append(step.source)
             else:
                 lines.append(step.bind(self.places).quoted())
-        return "\n".join([*lines, *(["", *self.after] if self.after else [])]) + "\n"
+        return "\n".join([*lines, *(["", *self.after] if self.after else []), "}"]) + "\n"
 
     def document(self, style: Style) -> dict[str, object]:
         """The same for programs: the environment of its processes, their argv arrays, and the script."""
@@ -117,7 +113,7 @@ class Script:
 
 def _noted(name: str) -> str:
     found = departure(name)
-    return f"departure {found.name}: {found.tool}"
+    return f"departure {found.name}: the tool: {found.tool}"
 
 
 def _notes(step: Step) -> list[str]:

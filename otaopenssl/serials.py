@@ -6,10 +6,10 @@ reserved is not used again: a certificate that carries it may have been seen.
 
 import os
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from otaopenssl.durable import not_writable, replace
-from otaopenssl.errors import Unfit, quoted
+from otaopenssl.errors import Error, Unfit, quoted
 from otaopenssl.layout import Server
 from otaopenssl.locks import hidden_folder
 from otaopenssl.outputs import serial_hex
@@ -20,15 +20,14 @@ _LARGEST = (1 << 159) - 1
 _FIRST_SHIFT = 2
 
 
-@dataclass(frozen=True)
-class Reservation:
-    """Serial numbers ``first`` to ``first + count - 1``, which nobody else gets.
+class Reservation(NamedTuple):
+    """Serial numbers ``first`` to ``first + quantity - 1``, which nobody else gets.
 
     ``is_new`` says that there was no ca.srl before.
     """
 
     first: int
-    count: int
+    quantity: int
     is_new: bool
 
     @property
@@ -37,24 +36,21 @@ class Reservation:
         return _content(self.first - 1)
 
 
-def reserve(server: Server, count: int) -> Reservation:
-    """Serial numbers for ``count`` certificates, taken from the real ca.srl for good.
+def reserve(server: Server, quantity: int) -> Reservation:
+    """Serial numbers for ``quantity`` certificates, taken from the real ca.srl for good.
 
     Raises Unfit where ca.srl is garbage, used up or cannot be written.
     """
     with hidden_folder(server.hidden_dir):
         last = _last_used(server)
         first = _random_first() if last is None else last + 1
-        if first + count - 1 > _LARGEST:
-            raise Unfit(
-                f"{quoted(server.shown(server.ca_srl_path))} has no serial numbers left: the largest has 20 bytes",
-                hint="make a new fleet root CA",
-            )
+        if first + quantity - 1 > _LARGEST:
+            raise _used_up(server)
         try:
-            replace(server.ca_srl_path, _content(first + count - 1))
+            replace(server.ca_srl_path, _content(first + quantity - 1))
         except OSError as error:
             raise not_writable(error, server.shown(server.ca_srl_path)) from error
-    return Reservation(first, count, last is None)
+    return Reservation(first, quantity, last is None)
 
 
 def give_back(server: Server, reservation: Reservation) -> None:
@@ -63,13 +59,17 @@ def give_back(server: Server, reservation: Reservation) -> None:
     The next run then draws another random number, so that no number is used twice.
     """
     with hidden_folder(server.hidden_dir):
-        if reservation.is_new and _last_used(server) == reservation.first + reservation.count - 1:
+        if reservation.is_new and _last_used(server) == reservation.first + reservation.quantity - 1:
             server.ca_srl_path.unlink()
 
 
-def check(server: Server) -> None:
-    """Raise Unfit where ca.srl cannot be gone on from."""
-    _last_used(server)
+def check(server: Server) -> list[Error]:
+    """No error, or the one for a ca.srl that cannot be gone on from."""
+    try:
+        last = _last_used(server)
+    except Unfit as problem:
+        return [problem]
+    return [] if last is None or last < _LARGEST else [_used_up(server)]
 
 
 def _last_used(server: Server) -> int | None:
@@ -86,6 +86,13 @@ def _last_used(server: Server) -> int | None:
             hint="put the serial number used last into it, or move it away to begin at a random one",
         )
     return int(line, 16)
+
+
+def _used_up(server: Server) -> Unfit:
+    return Unfit(
+        f"{quoted(server.shown(server.ca_srl_path))} has no serial numbers left: the largest has 20 bytes",
+        hint="make a new fleet root CA under another server name",
+    )
 
 
 def _random_first() -> int:

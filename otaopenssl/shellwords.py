@@ -5,6 +5,7 @@ split, never before it. What bash would expand or interpret beyond that is refus
 QUOTING and EXPANSION.
 """
 
+import re
 from collections.abc import Iterator
 from typing import NamedTuple, NoReturn
 
@@ -25,6 +26,8 @@ PLACE_NAMES = frozenset(
 )
 # Bash splits an unquoted value at white space; the values of these two can hold some.
 _PLACES_TO_QUOTE = frozenset({"CWD", "SERVER_DIR"})
+# Characters that mean themselves everywhere.
+_RUN = re.compile(r"[A-Za-z0-9_./:=,+@%-]+")
 # Active in bash where they stand unquoted, and not part of the language here.
 _FORBIDDEN = {
     ";": "';' joins commands",
@@ -165,6 +168,9 @@ class Reader:
                 _join(parts, self._plain("a backslash stands before nothing"))
             elif character in _FORBIDDEN:
                 self._refuse(f"{_FORBIDDEN[character]}: quote it or leave it out")
+            elif run := _RUN.match(self._text, self._at):
+                self._at = run.end()
+                _join(parts, run[0])
             else:
                 _join(parts, self._plain(""))
         word = tuple(part for part in parts if part != "") or ("",)
@@ -194,7 +200,10 @@ class Reader:
     def _double_quoted(self, parts: list[str | Place]) -> None:
         self._take()
         while self._peek() != '"':
-            if self._peek() == "$":
+            if run := _RUN.match(self._text, self._at):
+                self._at = run.end()
+                _join(parts, run[0])
+            elif self._peek() == "$":
                 parts.append(self._place(is_quoted=True))
             elif self._peek() == "`":
                 self._refuse(_FORBIDDEN["`"])

@@ -3,20 +3,20 @@
 import hashlib
 import shlex
 import stat
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from otaopenssl.errors import BadInput, Failed, Unfit, quoted, reason
 from otaopenssl.ids import parse_device_uuid
 from otaopenssl.layout import CERTIFICATE_NAME, Server
 from otaopenssl.outputs import CERTIFICATE, CertificateReport, first_complaint, parse_certificate_report, pem_blocks
-from otaopenssl.runner import CERTIFICATE_REPORT, Runner
+from otaopenssl.program import Launch
+from otaopenssl.runner import CERTIFICATE_REPORT
 
 _LARGEST_FILE = 1024 * 1024
 
 
-@dataclass(frozen=True)
-class Shown:
+class Shown(NamedTuple):
     """A certificate's file and facts; ``sha256`` is the digest of its DER in upper-case hexadecimal pairs.
 
     ``files`` are the names and modes of what lies beside it, where a device directory was meant.
@@ -50,7 +50,7 @@ def certificate_path(server: Server, target: str) -> tuple[Path, bool]:
     return (path / CERTIFICATE_NAME, True) if path.is_dir() else (path, False)
 
 
-def show(server: Server, target: str, runner: Runner) -> Shown:
+def show(server: Server, target: str, launch: Launch) -> Shown:
     """The facts of the certificate that ``target`` (a device UUID or a path) means.
 
     Raises Unfit where it is not there or cannot be read, Failed where it is no certificate.
@@ -65,7 +65,7 @@ def show(server: Server, target: str, runner: Runner) -> Shown:
     if not blocks or blocks[0].label != CERTIFICATE or blocks[0].der is None:
         found = f"a PEM file of {blocks[0].label}" if blocks else "no PEM file"
         raise Failed(f"{quoted(shown)} is {found}, expected a PEM certificate")
-    finished = runner.ask(CERTIFICATE_REPORT, path, cwd=server.project_dir)
+    finished = launch().ask(CERTIFICATE_REPORT, path, cwd=server.project_dir)
     report = parse_certificate_report(finished.stdout.decode("utf-8", "replace"))
     if not finished.is_good or report is None:
         said = first_complaint(finished.stderr) or "no report that can be read"

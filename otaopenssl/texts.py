@@ -1,8 +1,8 @@
 """The audited texts as files: the tool's own under templates/procedures/, or a team's in a directory of its own."""
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from otaopenssl.durable import not_writable, sync_file, write_new
 from otaopenssl.errors import BadInput, Unfit, quoted, raise_all, reason
@@ -36,8 +36,7 @@ _NEEDED_OUTPUTS: dict[str, tuple[Word, ...]] = {
 }
 
 
-@dataclass(frozen=True)
-class Procedure:
+class Procedure(NamedTuple):
     """A set of audited texts: its name, and the directory that they lie in."""
 
     name: str

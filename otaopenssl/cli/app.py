@@ -9,11 +9,10 @@ import typer
 from typer.exceptions import TyperException
 
 from otaopenssl import __version__
-from otaopenssl.cli import terminal
-from otaopenssl.cli.issuing import device_command, root_command, show_command
-from otaopenssl.cli.options import Base, Directory, OpenSSL
-from otaopenssl.cli.reading import config_app, procedure_app
+from otaopenssl.cli import commands, terminal
+from otaopenssl.cli.options import Directory, OpenSSL, Place
 from otaopenssl.errors import BadInput, Error, Interrupted, Unfit, quoted, reason
+from otaopenssl.interrupts import listening
 
 app = typer.Typer(
     name="otaopenssl",
@@ -23,11 +22,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("root")(root_command)
-app.command("device")(device_command)
-app.command("show")(show_command)
-app.add_typer(procedure_app, name="procedure")
-app.add_typer(config_app, name="config")
+app.command("root")(commands.root)
+app.command("device")(commands.device)
+app.command("show")(commands.show)
+app.add_typer(commands.procedure_app, name="procedure")
+app.add_typer(commands.config_app, name="config")
 
 
 def _print_version(wanted: bool) -> None:
@@ -45,7 +44,7 @@ def _base(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    context.obj = Base(directory, openssl)
+    context.obj = Place(directory, openssl)
 
 
 def run(arguments: Sequence[str], dropped: Sequence[str] = ()) -> int:
@@ -54,25 +53,29 @@ def run(arguments: Sequence[str], dropped: Sequence[str] = ()) -> int:
         # Paths may hold any bytes, and a locale must not make a message fail.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="surrogateescape")
-    if dropped:
-        terminal.warn(f"not passed on from the environment: {', '.join(dropped)}")
     try:
-        return _status(app(list(arguments), prog_name="otaopenssl", standalone_mode=False))
+        with listening():
+            if dropped:
+                terminal.warn(f"not passed on from the environment: {', '.join(dropped)}")
+            return _run(arguments)
+    except Interrupted:
+        terminal.note("otaopenssl: interrupted, nothing was left behind")
+        return Interrupted.status
+
+
+def _run(arguments: Sequence[str]) -> int:
+    try:
+        returned = app(list(arguments), prog_name="otaopenssl", standalone_mode=False)
     except TyperException as error:
         failure: Error = _usage_error(error)
     except Error as error:
         failure = error
     except OSError as error:
         failure = Unfit(f"{quoted(error.filename)}: {reason(error)}" if error.filename else reason(error))
-    except Interrupted:
-        terminal.note("otaopenssl: interrupted, nothing was left behind")
-        return Interrupted.status
+    else:
+        return returned if isinstance(returned, int) else 0
     terminal.error(failure)
     return failure.status
-
-
-def _status(returned: object) -> int:
-    return returned if isinstance(returned, int) else 0
 
 
 def _usage_error(error: TyperException) -> BadInput:

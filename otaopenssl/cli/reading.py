@@ -1,56 +1,56 @@
-"""The commands about what is audited: the texts of a procedure, and the configuration files in certs/."""
+"""The commands that make no device: show, procedure and config."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
-from otaopenssl.cli import terminal
-from otaopenssl.cli.options import Directory, Json, narrowed_base, project_in
-from otaopenssl.texts import DEFAULT_PROCEDURE, Procedure, built_in_procedures, export, find_procedure, sha256
-
-procedure_app = typer.Typer(help="The audited texts: the commands that run, and no others.", rich_markup_mode=None)
-config_app = typer.Typer(help="The OpenSSL configuration files in certs/.", rich_markup_mode=None)
-
-ProcedureArgument = Annotated[
-    str, typer.Argument(metavar="NAME|DIR", help="A built-in procedure, or a directory of texts.")
-]
+from otaopenssl import configs, texts
+from otaopenssl import show as shows
+from otaopenssl.cli import session, terminal
+from otaopenssl.cli.facts import facts, rows
+from otaopenssl.cli.options import Place, Running
+from otaopenssl.departures import DEPARTURES
+from otaopenssl.ids import DeviceUUID, ServerName
+from otaopenssl.runner import NO_TRUST_BUNDLE, QUESTIONS, environment
 
 
-@procedure_app.command("list")
-def procedure_list(json: Json = False) -> None:
-    """List the built-in procedures and their texts.
+def show(running: Running, target: str) -> None:
+    """Print the facts of a certificate."""
+    server = session.server(running)
+    if running.dry_run:
+        variables = " ".join(f"{name}={value}" for name, value in NO_TRUST_BUNDLE.items())
+        terminal.result(f"#!/usr/bin/env bash\n{variables} {shows.command(server, target)}")
+        return
+    found = shows.show(server, target, session.launcher(running, server))
+    path = server.shown(found.path)
+    if running.json:
+        terminal.result_json({"certificate": path, "sha256": found.sha256, "files": found.files, **facts(found.report)})
+        return
+    terminal.result(terminal.table({"certificate": path, **rows(found.report), "sha256": found.sha256}))
+    if found.files:
+        terminal.result("\n" + terminal.table(found.files))
 
-    \b
-    Example:
-      otaopenssl procedure list
-    """
-    texts = {procedure.name: procedure.text_names() for procedure in built_in_procedures()}
+
+def procedure_list(*, json: bool) -> None:
+    """Print the built-in procedures and the names of their texts."""
+    names = {procedure.name: procedure.text_names() for procedure in texts.built_in_procedures()}
     if json:
-        terminal.result_json(texts)
+        terminal.result_json(names)
     else:
-        terminal.result(terminal.table({name: " ".join(names) for name, names in texts.items()}))
+        terminal.result(terminal.table({name: " ".join(found) for name, found in names.items()}))
 
 
-@procedure_app.command("show")
-def procedure_show(name: ProcedureArgument = DEFAULT_PROCEDURE, json: Json = False) -> None:
-    """Show a procedure: its texts with their digests, the departures from the guide, and what else openssl is asked.
-
-    \b
-    Example:
-      otaopenssl procedure show ota-connect-2019.7
-    """
-    document = _document(find_procedure(name))
+def procedure_show(name: str, *, json: bool) -> None:
+    """Print all that is audited of a procedure."""
+    document = _document(texts.find_procedure(name))
     if json:
         terminal.result_json(document)
         return
     lines = [f"procedure {document['procedure']}"]
-    for text, facts in document["texts"].items():
-        lines += ["", f"== {text}  sha256 {facts['sha256']}", "", facts["text"].rstrip("\n")]
+    for text, found in document["texts"].items():
+        lines += ["", f"== {text}  sha256 {found['sha256']}", "", found["text"].rstrip("\n")]
     lines += ["", "== departures from the guide", ""]
-    lines += [
-        f"{found['name']}: the guide: {found['guide']}; the tool: {found['tool']}" for found in document["departures"]
-    ]
+    for departure in document["departures"]:
+        lines.append(f"{departure['name']}: the guide: {departure['guide']}; the tool: {departure['tool']}")
     lines += ["", "== the whole environment of an openssl process (SSL_CERT_FILE not for s_client and verify)", ""]
     lines += [f"{variable}={value}" for variable, value in document["environment"].items()]
     lines += ["", "== the tool's own questions, which make nothing", ""]
@@ -58,65 +58,34 @@ def procedure_show(name: ProcedureArgument = DEFAULT_PROCEDURE, json: Json = Fal
     terminal.result("\n".join(lines))
 
 
-@procedure_app.command("export")
-def procedure_export(
-    name: ProcedureArgument,
-    target: Annotated[str, typer.Argument(metavar="DIR", help="A directory that is not there yet.")],
-) -> None:
-    """Copy the texts of a procedure into a new directory, to be edited, audited and used with --procedure DIR.
-
-    \b
-    Example:
-      otaopenssl procedure export ota-connect-2019.7 ./procedure
-    """
-    for path in export(find_procedure(name), Path(target)):
+def procedure_export(name: str, target: str) -> None:
+    """Copy the texts of a procedure and print their new paths."""
+    for path in texts.export(texts.find_procedure(name), Path(target)):
         terminal.result(str(path))
 
 
-@config_app.command("render")
-def config_render(
-    context: typer.Context,
-    force: Annotated[bool, typer.Option("--force", help="Replace files that differ, too.")] = False,
-    directory: Directory = None,
-) -> None:
-    """Write the tool's configuration files into certs/; a file that is there is the team's own and is kept.
-
-    \b
-    Example:
-      otaopenssl config render
-    """
-    from otaopenssl import configs
-
-    done = configs.render(project_in(narrowed_base(context, directory, None)), force=force)
+def config_render(place: Place, *, force: bool) -> None:
+    """Write the configuration files and print what was done with each."""
+    done = configs.render(session.project(place), force=force)
     terminal.result(terminal.table({f"./certs/{name}": what.value for name, what in done.items()}))
 
 
-@config_app.command("diff")
-def config_diff(context: typer.Context, directory: Directory = None) -> None:
-    """Show how the files in certs/ differ from the tool's own; exit 1 where one does.
-
-    \b
-    Example:
-      otaopenssl config diff
-    """
-    from otaopenssl import configs
-
-    difference = configs.diff(project_in(narrowed_base(context, directory, None)))
+def config_diff(place: Place) -> bool:
+    """Print how the configuration files differ from the tool's own; whether one does."""
+    difference = configs.diff(session.project(place))
     if difference:
         terminal.result(difference)
-        raise typer.Exit(1)
+    return bool(difference)
 
 
-def _document(procedure: Procedure) -> dict[str, Any]:
+def _document(procedure: texts.Procedure) -> dict[str, Any]:
     """All that is audited of a procedure, for programs."""
-    from otaopenssl.departures import DEPARTURES
-    from otaopenssl.ids import DeviceUUID, ServerName
-    from otaopenssl.runner import NO_TRUST_BUNDLE, QUESTIONS, environment
-
     contents = {text: procedure.content(text) for text in procedure.text_names()}
     return {
         "procedure": procedure.name,
-        "texts": {text: {"sha256": sha256(body), "text": body.decode("utf-8")} for text, body in contents.items()},
+        "texts": {
+            text: {"sha256": texts.sha256(body), "text": body.decode("utf-8")} for text, body in contents.items()
+        },
         "departures": [departure._asdict() for departure in DEPARTURES],
         "environment": environment(ServerName("<server name>"), DeviceUUID("<device UUID>")) | NO_TRUST_BUNDLE,
         "questions": [question.words for question in QUESTIONS],

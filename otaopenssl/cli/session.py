@@ -1,0 +1,99 @@
+"""What the shared options and the guide's variables mean: the project, the server, the program."""
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from otaopenssl.cli import terminal
+from otaopenssl.cli.options import Place, Running
+from otaopenssl.errors import BadInput, Error, Unfit, quoted
+from otaopenssl.ids import DEFAULT_SERVER_NAME, DeviceUUID, parse_server_name
+from otaopenssl.layout import Server
+from otaopenssl.program import Launch, find_program, launch
+from otaopenssl.runner import CHILD_PATH, Finished, environment
+from otaopenssl.texts import DEFAULT_PROCEDURE, Procedure, find_procedure
+
+
+def project_dir(place: Place) -> Path:
+    """The absolute project directory: bash's ``$PWD``, or the real path of ``-C DIR``. Raises BadInput."""
+    if place.directory is None:
+        return _logical_current_directory()
+    path = Path(place.directory)
+    if not place.directory or "\0" in place.directory or not path.is_dir():
+        raise BadInput(f"-C {quoted(place.directory)} is no directory", hint="name an existing directory")
+    return path.resolve()
+
+
+def project(place: Place) -> Server:
+    """The project directory, where it does not matter which server. Raises BadInput."""
+    return Server(project_dir(place), DEFAULT_SERVER_NAME)
+
+
+def server(running: Running) -> Server:
+    """The server that the options and the environment mean. Raises BadInput."""
+    return Server(project_dir(running.place), parse_server_name(server_name(running)))
+
+
+def server_name(running: Running) -> str:
+    """The server name's text, unchecked: the option, else the guide's variable, else the guide's example."""
+    return os.environ.get("SERVER_NAME", DEFAULT_SERVER_NAME) if running.server_name is None else running.server_name
+
+
+def procedure(running: Running) -> Procedure:
+    """The audited texts that ``--procedure`` means. Raises BadInput."""
+    return find_procedure(DEFAULT_PROCEDURE if running.procedure is None else running.procedure)
+
+
+def launcher(running: Running, server: Server, uuid: DeviceUUID | None = None) -> Launch:
+    """What finds and tries this run's openssl program when it is called. It then raises Unfit where there is none."""
+    on_finish = _show_finished if running.verbose else _ignore
+    variables = environment(server.name, uuid)
+    return lambda: launch(running.place.openssl, _search_path(), variables, on_finish, server.project_dir)
+
+
+def program_for_script(place: Place) -> str | None:
+    """The program where a script must name it, since the search path in the script would find another or none."""
+    try:
+        program = find_program(place.openssl, _search_path())
+    except Unfit:
+        return None
+    try:
+        return None if program == find_program(None, CHILD_PATH) else program
+    except Unfit:
+        return program
+
+
+def refusals(checks: Iterable[tuple[Callable[[str], object], str]]) -> list[Error]:
+    """What the checks have against their values; empty where they accept all."""
+    found: list[Error] = []
+    for parse, value in checks:
+        try:
+            parse(value)
+        except Error as problem:
+            found.append(problem)
+    return found
+
+
+def _search_path() -> str:
+    return os.environ.get("PATH", CHILD_PATH)
+
+
+def _logical_current_directory() -> Path:
+    """The current directory as the shell names it, symbolic links included, so that CWD is the guide's ``${PWD}``."""
+    real = Path.cwd()
+    named = os.environ.get("PWD", "")
+    if named.startswith("/") and "\0" not in named and not {".", ".."} & set(named.split("/")):
+        try:
+            if Path(named).samefile(real):
+                return Path(named)
+        except OSError:
+            return real
+    return real
+
+
+def _show_finished(finished: Finished) -> None:
+    terminal.note(f"$ {finished.shown()}  ({finished.seconds * 1000:.0f} ms)")
+
+
+def _ignore(_finished: Finished) -> None:
+    return

@@ -1,0 +1,71 @@
+"""Which openssl program runs, and whether it is one that can: found once, asked for its version, then trusted."""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from otaopenssl.errors import Failed, Unfit, quoted
+from otaopenssl.outputs import parse_version
+from otaopenssl.runner import VERSION, Finished, Runner, describe_statuses
+
+_OLDEST_VERSION = (1, 1, 1)
+
+# Finds and tries a run's program when it is called; raises Unfit where there is none.
+Launch = Callable[[], Runner]
+
+
+def find_program(option: str | None, search_path: str) -> str:
+    """The absolute path of the openssl program: ``option`` (a path or a name to search) or ``openssl``, found once.
+
+    Raises Unfit where there is none.
+    """
+    name = "openssl" if option is None else option
+    hint = "install OpenSSL 1.1.1 or newer, or name the program with '--openssl PATH'"
+    if not name:
+        raise Unfit("the path of the openssl program is empty", hint=hint)
+    if "/" in name:
+        candidates = [name]
+    else:
+        candidates = [os.path.join(directory, name) for directory in search_path.split(":") if directory]  # noqa: PTH118
+    for candidate in candidates:
+        if os.path.isfile(candidate) and os.access(candidate, os.X_OK):  # noqa: PTH113 - a NUL or a long name is no file
+            return os.path.abspath(candidate)  # noqa: PTH100 - resolve() would lose the name of a link
+    where = "is no executable file" if "/" in name else "is in no directory of PATH"
+    raise Unfit(f"no usable openssl: {quoted(name)} {where}", hint=hint)
+
+
+def launch(
+    option: str | None,
+    search_path: str,
+    variables: Mapping[str, str],
+    on_finish: Callable[[Finished], None],
+    cwd: Path,
+) -> Runner:
+    """A runner of the openssl program that ``find_program`` finds, once it has said that it is one that can be used.
+
+    Raises Unfit unless the program is OpenSSL 1.1.1 or newer.
+    """
+    runner = Runner(find_program(option, search_path), variables, on_finish)
+    fault = _version_fault(runner, cwd)
+    if fault is not None:
+        raise Unfit(f"no usable openssl: {fault}", hint="name an OpenSSL 1.1.1 or newer with '--openssl PATH'")
+    return runner
+
+
+def _version_fault(runner: Runner, cwd: Path) -> str | None:
+    """Why the runner's program cannot be used, if it cannot."""
+    shown = quoted(runner.program)
+    try:
+        finished = runner.ask(VERSION, cwd=cwd)
+    except Failed as error:
+        return error.message
+    version = parse_version(finished.stdout.decode("utf-8", "replace"))
+    if not finished.is_good:
+        return f"{shown} {describe_statuses(finished)}"
+    if version is None:
+        return f"{shown} does not say its version"
+    if version.product != "OpenSSL":
+        return f"{shown} is {version.line}, expected OpenSSL"
+    if version.number < _OLDEST_VERSION:
+        return f"{shown} is {version.line}, expected 1.1.1 or newer"
+    return None
