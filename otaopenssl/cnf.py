@@ -34,7 +34,7 @@ def parse_config(content: bytes, file: str) -> Config:
     Raises BadInput with file and line where openssl would not read it: a NUL, a line without '=', an open '['.
     """
     if b"\0" in content:
-        raise BadInput(f"{file}: the file holds a NUL character, which no OpenSSL configuration file may")
+        raise malformed(file, "it holds a NUL character")
     text = content.removeprefix(b"\xef\xbb\xbf").decode("latin-1")
     sections: dict[str, dict[str, str]] = {DEFAULT_SECTION: {}}
     section = sections[DEFAULT_SECTION]
@@ -45,15 +45,20 @@ def parse_config(content: bytes, file: str) -> Config:
         elif line.startswith("["):
             name, bracket, _ = line[1:].partition("]")
             if not bracket:
-                raise BadInput(f"{file}, line {number}: '[' without ']'")
+                raise malformed(f"{file}, line {number}", "'[' without ']'")
             section = sections.setdefault(name.strip(), {})
         else:
             name, equals, value = line.partition("=")
             if not equals:
-                raise BadInput(f"{file}, line {number}: no '=': a setting is written 'name = value'")
+                raise malformed(f"{file}, line {number}", "no '=': a setting is written 'name = value'")
             owner, colons, own_name = name.strip().partition("::")
             (sections.setdefault(owner, {}) if colons else section)[own_name if colons else owner] = value.strip()
     return Config(sections, is_complete)
+
+
+def malformed(where: str, fault: str) -> BadInput:
+    """The error for a configuration file; ``where`` names it, perhaps with a line."""
+    return BadInput(f"{where}: {fault}", hint="compare it with the tool's own: otaopenssl config diff")
 
 
 def _logical_lines(text: str) -> list[tuple[int, str]]:

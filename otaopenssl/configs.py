@@ -12,9 +12,9 @@ from enum import StrEnum
 from pathlib import Path
 
 from otaopenssl import durable, locks
-from otaopenssl.cnf import DEFAULT_SECTION, Config, parse_config
+from otaopenssl.cnf import DEFAULT_SECTION, Config, malformed, parse_config
 from otaopenssl.durable import not_writable, replace, write_new
-from otaopenssl.errors import BadInput, Error, Unfit, quoted, reason
+from otaopenssl.errors import Error, Unfit, quoted, reason
 from otaopenssl.interrupts import held
 from otaopenssl.layout import Server
 from otaopenssl.procedure import Step, Text
@@ -162,9 +162,9 @@ def _check_request(step: Step, file: str, config: Config) -> list[Error]:
         return []
     section = config.value("req", "distinguished_name")
     if section is None:
-        return [_fault(file, "[req] has no distinguished_name")]
+        return [malformed(file, "[req] has no distinguished_name")]
     if "$" not in section and section not in config.sections:
-        return [_fault(file, f"distinguished_name names a section {quoted(section)} that is not there")]
+        return [malformed(file, f"distinguished_name names a section {quoted(section)} that is not there")]
     return []
 
 
@@ -179,11 +179,7 @@ def _check_extensions(step: Step, file: str, config: Config) -> list[Error]:
         return []
     usage = config.sections.get(section, {}).get("extendedKeyUsage")
     if usage is None:
-        return [_fault(file, "no extendedKeyUsage: the certificate would not be one of a client")]
+        return [malformed(file, "no extendedKeyUsage: the certificate would not be one of a client")]
     if not any(name in usage for name in (*_CLIENT_AUTH_NAMES, "$", "@")):
-        return [_fault(file, f"extendedKeyUsage is {quoted(usage)}, expected clientAuth in it")]
+        return [malformed(file, f"extendedKeyUsage is {quoted(usage)}, expected clientAuth in it")]
     return []
-
-
-def _fault(file: str, words: str) -> BadInput:
-    return BadInput(f"{file}: {words}", hint="compare it with the tool's own: otaopenssl config diff")

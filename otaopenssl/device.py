@@ -117,7 +117,7 @@ def _ready(order: Order, text: Text, rendered: dict[str, bytes], launch: Launch)
         problems += serials.check(server)
     raise_all(problems)
     if runner is None or ca is None:
-        raise Unfit("the fleet root CA cannot be judged")
+        raise Unfit("the fleet root CA cannot be judged", hint="run the command again")
     return runner, ca
 
 

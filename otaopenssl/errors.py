@@ -9,14 +9,14 @@ _LONGEST_QUOTE = 200
 
 
 class Error(Exception):
-    """A failure that its reader can act on: one lower-case message and, where there is one, a hint.
+    """A failure that its reader can act on: one lower-case message and a hint.
 
     ``status`` is the exit status of the documented table; ``hint`` is an action, without the word "hint".
     """
 
     status = 1
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
+    def __init__(self, message: str, *, hint: str) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint

@@ -45,7 +45,8 @@ class Execution:
             else:
                 finished = self._openssl(bound)
         except OSError as error:
-            raise Failed(f"step '{bound.step.name}': {quoted(error.filename)}: {reason(error)}") from error
+            words = f"step '{bound.step.name}': {quoted(error.filename)}: {reason(error)}"
+            raise Failed(words, hint=self._hint(bound)) from error
         for output in bound.outputs:
             self._check(bound, output)
         return finished
@@ -73,7 +74,7 @@ class Execution:
         output = self._cwd / str(bound.redirect)
         output.write_bytes(content)
         if output.read_bytes() != content:
-            raise Failed(f"step 'cat' left {quoted(bound.redirect)} incomplete", hint=self._space_hint())
+            raise Failed(f"step 'cat' left {quoted(bound.redirect)} incomplete", hint=self._hint(bound))
 
     def _link(self, bound: BoundStep) -> None:
         _, _, target, link = bound.commands[0]
@@ -93,15 +94,15 @@ class Execution:
         if not path.is_file() or path.is_symlink():
             if bound.step.may_fail:
                 return
-            raise Failed(f"{what} missing, though it ended with exit status 0")
+            raise Failed(f"{what} missing, though it ended with exit status 0", hint=self._hint(bound))
         content = path.read_bytes()
         if not content:
-            raise Failed(f"{what} empty, though it ended with exit status 0", hint=self._space_hint())
+            raise Failed(f"{what} empty, though it ended with exit status 0", hint=self._hint(bound))
         expected = LABEL_BY_STEP.get(bound.step.name)
         blocks = pem_blocks(content)
         label = blocks[0].label if blocks else None
         if expected is not None and (label != expected or not all(is_whole_der(block.der) for block in blocks)):
-            raise Failed(f"{what} as {label or 'no whole PEM file'}, expected {expected}", hint=self._space_hint())
+            raise Failed(f"{what} as {label or 'no whole PEM file'}, expected {expected}", hint=self._hint(bound))
         self._set_mode(path, is_public=label in PUBLIC_LABELS)
 
     def _set_mode(self, path: Path, *, is_public: bool) -> None:
@@ -110,9 +111,11 @@ class Execution:
         if stat.S_IMODE(path.stat().st_mode) != mode:
             path.chmod(mode)
 
-    def _space_hint(self) -> str | None:
-        space = os.statvfs(self._cwd)
-        return None if space.f_bavail else "the file system is full: free some space"
+    def _hint(self, bound: BoundStep) -> str:
+        """What to do about an output that is wrong: most often the disk is full, which openssl does not say."""
+        if not os.statvfs(self._cwd).f_bavail:
+            return "free some space: the file system is full"
+        return f"try the command by itself: {bound.quoted()}"
 
 
 def _fault(bound: BoundStep, finished: Finished) -> Failed | BadInput:

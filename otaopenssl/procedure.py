@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import NamedTuple, NoReturn
 
-from otaopenssl.errors import BadInput, quoted
+from otaopenssl.errors import quoted
 from otaopenssl.shellwords import Place, Reader, Token, Word, literal, refuse
 
 # The one editing that the guide asks of sed: keep the PEM blocks of certificates.
@@ -105,7 +105,7 @@ def parse_text(content: bytes, file: str) -> Text:
     Raises BadInput with file, line and reason for anything outside the grammar.
     """
     if len(content) > _LARGEST_TEXT:
-        raise BadInput(f"{file}: the text has {len(content)} bytes, at most {_LARGEST_TEXT} are allowed")
+        refuse(file, 1, f"the text has {len(content)} bytes, at most {_LARGEST_TEXT} are allowed")
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -118,7 +118,7 @@ def parse_text(content: bytes, file: str) -> Text:
             lines[-1].append(token)
     steps = tuple(_step(line, text, file) for line in lines if line)
     if not steps:
-        raise BadInput(f"{file}: the text holds no command")
+        refuse(file, 1, "the text holds no command")
     return Text(file, steps)
 
 

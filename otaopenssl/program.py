@@ -22,7 +22,7 @@ def find_program(option: str | None, search_path: str) -> str:
     name = "openssl" if option is None else option
     hint = "install OpenSSL 1.1.1 or newer, or name the program with '--openssl PATH'"
     if not name:
-        raise Unfit("the path of the openssl program is empty", hint=hint)
+        raise Unfit("no usable openssl: its path is empty", hint=hint)
     if "/" in name:
         candidates = [name]
     else:

@@ -28,6 +28,8 @@ _NEEDS_TRUST_BUNDLE = frozenset({"s_client", "verify"})
 STEP_SECONDS = 60.0
 LARGEST_OUTPUT = 1024 * 1024
 
+_WHICH_PROGRAM = "check which openssl runs: otaopenssl --openssl PATH names another"
+
 Argv = Sequence[str]
 
 
@@ -172,8 +174,6 @@ class _Pipeline:
             for reader in self._readers:
                 # A process that left the group may hold the stream open; nothing waits for it.
                 reader.join(1.0)
-                if not reader.is_alive():
-                    reader.stream.close()
             if self._last is not None and self._last not in [reader.stream for reader in self._readers]:
                 self._last.close()
 
@@ -198,7 +198,8 @@ class _Pipeline:
                 )
             except (OSError, ValueError) as error:
                 words = reason(error) if isinstance(error, OSError) else str(error)
-                raise Failed(f"{quoted(executable)} does not start: {words}") from error
+                hint = "check that the program is an executable file for this machine"
+                raise Failed(f"{quoted(executable)} does not start: {words}", hint=hint) from error
             self._processes.append(process)
         if self._last is not None:
             self._last.close()
@@ -211,11 +212,11 @@ class _Pipeline:
         for reader in self._readers:
             reader.join(max(0.0, deadline - time.monotonic()))
         if self._too_much.is_set():
-            raise Failed(f"'{self._shown()}' printed more than {LARGEST_OUTPUT} bytes")
+            raise Failed(f"'{self._shown()}' printed more than {LARGEST_OUTPUT} bytes", hint=_WHICH_PROGRAM)
         if not any(reader.is_alive() for reader in self._readers):
             with suppress(subprocess.TimeoutExpired):
                 return tuple(process.wait(max(0.0, deadline - time.monotonic())) for process in self._processes)
-        raise Failed(f"'{self._shown()}' did not end within {seconds:g} seconds")
+        raise Failed(f"'{self._shown()}' did not end within {seconds:g} seconds", hint=_WHICH_PROGRAM)
 
     def captured(self) -> tuple[bytes, bytes]:
         """Standard output of the last process and standard error of all, in the order of the pipeline."""
@@ -255,6 +256,7 @@ class _Reader(threading.Thread):
         self.start()
 
     def run(self) -> None:
-        self.content = self.stream.read(LARGEST_OUTPUT + 1)
+        with self.stream:
+            self.content = self.stream.read(LARGEST_OUTPUT + 1)
         if len(self.content) > LARGEST_OUTPUT:
             self._on_flood()

@@ -75,7 +75,9 @@ def literal(word: Word) -> str | None:
 
 def refuse(file: str, line: int, reason: str) -> NoReturn:
     """Raise BadInput for a line of an audited text."""
-    raise BadInput(f"{file}, line {line}: {reason}")
+    raise BadInput(
+        f"{file}, line {line}: {reason}", hint="compare the text with the tool's own: otaopenssl procedure show"
+    )
 
 
 class Reader:

@@ -38,7 +38,7 @@ def certificate_path(server: Server, target: str) -> tuple[Path, bool]:
         try:
             path = server.device_path(parse_device_uuid(target))
         except BadInput as error:
-            if "\0" in target or not path.exists():
+            if not target or "\0" in target or not path.exists():
                 raise error from None
         if not path.exists() and (server.project_dir / target).exists():
             path = server.project_dir / target
@@ -61,10 +61,10 @@ def show(server: Server, target: str, launch: Launch) -> Shown:
         with path.open("rb") as file:
             blocks = pem_blocks(file.read(_LARGEST_FILE))
     except OSError as error:
-        raise Unfit(f"{quoted(shown)} cannot be read: {reason(error)}") from error
+        raise Unfit(f"{quoted(shown)} cannot be read: {reason(error)}", hint="check its owner and mode") from error
     if not blocks or blocks[0].label != CERTIFICATE or blocks[0].der is None:
         found = f"a PEM file of {blocks[0].label}" if blocks else "no PEM file"
-        raise Failed(f"{quoted(shown)} is {found}, expected a PEM certificate")
+        raise Failed(f"{quoted(shown)} is {found}, expected a PEM certificate", hint="name a certificate")
     finished = launch().ask(CERTIFICATE_REPORT, path, cwd=server.project_dir)
     report = parse_certificate_report(finished.stdout.decode("utf-8", "replace"))
     if not finished.is_good or report is None:

@@ -8,7 +8,7 @@ from otaopenssl.durable import not_writable, sync_file, write_new
 from otaopenssl.errors import BadInput, Unfit, quoted, raise_all, reason
 from otaopenssl.procedure import Step, Text, parse_text
 from otaopenssl.resources import templates_dir
-from otaopenssl.shellwords import Place, Word
+from otaopenssl.shellwords import Place, Word, refuse
 
 DEFAULT_PROCEDURE = "ota-connect-2019.7"
 TEXT_NAMES = ("root.sh", "device.sh", "gateway.sh", "gateway-port.sh", "server.sh")
@@ -141,7 +141,7 @@ def _check_places(text: Text, name: str) -> None:
     for step in text.steps:
         for place in step.places():
             if place not in _PLACES_BY_TEXT[name]:
-                raise BadInput(f"{text.file}, line {step.line}: ${{{place}}} has no value in {name}")
+                refuse(text.file, step.line, f"${{{place}}} has no value in {name}")
 
 
 def _check_outputs(text: Text, name: str) -> None:
@@ -149,20 +149,20 @@ def _check_outputs(text: Text, name: str) -> None:
     for step in text.steps if place else ():
         for word in _written(step):
             if word[0] != Place(str(place)):
-                raise BadInput(f"{text.file}, line {step.line}: an output of {name} must begin with ${{{place}}}/")
+                refuse(text.file, step.line, f"an output of {name} must begin with ${{{place}}}/")
         if name == "device.sh" and step.name == "x509 -req":
             _check_signer(text, step)
     written = {word for step in text.steps for word in _written(step)}
     for needed in _NEEDED_OUTPUTS.get(name, ()):
         if needed not in written:
-            raise BadInput(f"{text.file}: no command writes ${{{place}}}{needed[1]}")
+            refuse(text.file, text.steps[-1].line, f"no command up to here writes ${{{place}}}{needed[1]}")
 
 
 def _check_signer(text: Text, step: Step) -> None:
     """The fleet root CA that is checked beforehand must be the one that signs."""
     for option, word in _CA_WORDS.items():
         if step.option(option) != word:
-            raise BadInput(f'{text.file}, line {step.line}: {option} must be "${{DEVICES_DIR}}{word[1]}"')
+            refuse(text.file, step.line, f'{option} must be "${{DEVICES_DIR}}{word[1]}"')
 
 
 def _written(step: Step) -> tuple[Word, ...]:

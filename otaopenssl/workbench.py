@@ -18,6 +18,7 @@ from otaopenssl.interrupts import held, hold_for_good
 from otaopenssl.layout import Server
 
 _LIFE_LOCK = "lock"
+_TOO_LATE = "another run made it meanwhile; it is never overwritten"
 
 
 class Workbench:
@@ -71,7 +72,9 @@ class Workbench:
                     os.link(self.staged.devices_dir / name, self.server.devices_dir / name)
                     sync_file(self.server.devices_dir)
             except FileExistsError as error:
-                raise Unfit(f"{quoted(self.server.shown(Path(error.filename2)))} is there already") from error
+                raise Unfit(
+                    f"{quoted(self.server.shown(Path(error.filename2)))} is there already", hint=_TOO_LATE
+                ) from error
             except OSError as error:
                 raise not_writable(error, self.server.shown(self.server.devices_dir)) from error
 

@@ -71,7 +71,8 @@ def _run(arguments: Sequence[str]) -> int:
     except Error as error:
         failure = error
     except OSError as error:
-        failure = Unfit(f"{quoted(error.filename)}: {reason(error)}" if error.filename else reason(error))
+        words = f"{quoted(error.filename)}: {reason(error)}" if error.filename else reason(error)
+        failure = Unfit(words, hint="check the file system and the permissions")
     else:
         return returned if isinstance(returned, int) else 0
     terminal.error(failure)
