@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 
 class Departure(NamedTuple):
-    """One departure: its name, what the guide prints, what the tool does instead."""
+    """One departure: its name, what the guide does, and what the tool does instead, as verb phrases."""
 
     name: str
     guide: str
@@ -12,11 +12,11 @@ class Departure(NamedTuple):
 
 
 DEPARTURES = (
-    Departure("devices-dir-typo", "`export DEVICES_DIR = DEVICES_DIR=…`", "sets DEVICES_DIR"),
+    Departure("devices-dir-typo", "prints `export DEVICES_DIR = DEVICES_DIR=…`", "sets DEVICES_DIR"),
     Departure(
         "server-dir-unset",
         "uses SERVER_DIR, never sets it",
-        "the server directory, absolute, so that the link resolves",
+        "sets it to the server directory, absolute, so that the link resolves",
     ),
     Departure(
         "no-dangling-link",
@@ -30,15 +30,19 @@ DEPARTURES = (
     ),
     Departure(
         "gateway-port",
-        "port 8000 only (OTA Community Edition listens on 30443)",
-        "`--port` runs a second text, gateway-port.sh, with `:${device_gateway_port}`; gateway.sh is always 8000",
+        "knows port 8000 only (OTA Community Edition listens on 30443)",
+        "runs a second text, gateway-port.sh with `:${device_gateway_port}`, for `--port`; gateway.sh is always 8000",
     ),
-    Departure("stdin-closed", "s_client waits for a terminal", "empty standard input"),
-    Departure("empty-root", "on failure the pipe leaves an empty root.crt and exit 0", "an error, and no file"),
+    Departure("stdin-closed", "lets s_client wait at the terminal", "gives every process an empty standard input"),
+    Departure(
+        "empty-root",
+        "leaves an empty root.crt and exit 0 when the pipe fails",
+        "ends with an error, and leaves no file",
+    ),
     Departure(
         "private-serial",
-        "parallel runs of `-CAcreateserial` race on ca.srl and leave 0-byte certificates",
-        "each run signs with a serial number reserved for it",
+        "lets parallel runs of `-CAcreateserial` race on ca.srl and leave 0-byte certificates",
+        "signs with serial numbers that each run has reserved in ca.srl",
     ),
 )
 

@@ -113,7 +113,7 @@ class Script(NamedTuple):
 
 def _noted(name: str) -> str:
     found = departure(name)
-    return f"departure {found.name}: the tool: {found.tool}"
+    return f"departure {found.name}: the tool {found.tool}"
 
 
 def _notes(step: Step) -> list[str]:

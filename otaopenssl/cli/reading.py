@@ -50,7 +50,7 @@ def procedure_show(name: str, *, json: bool) -> None:
         lines += ["", f"== {text}  sha256 {found['sha256']}", "", found["text"].rstrip("\n")]
     lines += ["", "== departures from the guide", ""]
     for departure in document["departures"]:
-        lines.append(f"{departure['name']}: the guide: {departure['guide']}; the tool: {departure['tool']}")
+        lines.append(f"{departure['name']}: the guide {departure['guide']}; the tool {departure['tool']}")
     lines += ["", "== the whole environment of an openssl process (SSL_CERT_FILE not for s_client and verify)", ""]
     lines += [f"{variable}={value}" for variable, value in document["environment"].items()]
     lines += ["", "== the tool's own questions, which make nothing", ""]
