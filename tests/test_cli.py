@@ -175,9 +175,17 @@ def test_show(project: Path, devices: Path) -> None:
 
 @pytest.mark.parametrize(
     ("target", "status"),
-    [("nosuch", 4), ("./nosuch", 4), ("a b", 2), ("", 2), ("./certs/device_ca.cnf", 1), ("./myservername/devices/ca.key", 1),
-     ("./certs", 4), ("a\nb", 2)],
-)  # fmt: skip
+    [
+        ("nosuch", 4),
+        ("./nosuch", 4),
+        ("a b", 2),
+        ("a\nb", 2),
+        ("", 2),
+        ("./certs", 4),
+        ("./certs/device_ca.cnf", 1),
+        ("./myservername/devices/ca.key", 1),
+    ],
+)
 def test_show_of_what_is_no_certificate(project: Path, target: str, status: int) -> None:
     """One error line, a hint, and never the content of a key."""
     ran = run("show", target, cwd=project)
