@@ -64,18 +64,22 @@ def check_writable(server: Server, rendered: Mapping[str, bytes]) -> list[Error]
 
 
 @contextmanager
-def provided(server: Server, rendered: Mapping[str, bytes]) -> Iterator[None]:
-    """Have the rendered files in certs/ for the block, and take those it made back if the block fails.
+def provided(server: Server, text: Text) -> Iterator[None]:
+    """Have the files that the text names in certs/ for the block, and take those it made back if the block fails.
 
     Raises Unfit where they cannot be written.
     """
+    if not text.config_names():
+        yield
+        return
     made: list[Path] = []
     descriptor = None
     try:
         with held():
             try:
-                descriptor = _shared_certs_dir(server)
-                for name, content in rendered.items():
+                descriptor = _shared_certs_dir(server, made)
+                # Asked again: another run may have taken back what was there before this one held the directory.
+                for name, content in missing(server, text).items():
                     with suppress(FileExistsError):
                         write_new(server.certs_dir / name, content)
                         made.append(server.certs_dir / name)
@@ -85,11 +89,7 @@ def provided(server: Server, rendered: Mapping[str, bytes]) -> Iterator[None]:
     except BaseException:
         with held():
             if descriptor is not None and not locks.is_shared_with_others(descriptor):
-                for path in made:
-                    path.unlink(missing_ok=True)
-                if made:
-                    with suppress(OSError):
-                        server.certs_dir.rmdir()
+                _take_back(made)
         raise
     finally:
         if descriptor is not None:
@@ -134,11 +134,26 @@ def diff(server: Server) -> str:
     return "".join(lines)
 
 
-def _shared_certs_dir(server: Server) -> int:
+def _shared_certs_dir(server: Server, made: list[Path]) -> int:
+    """A descriptor that holds certs/ together with other runs; a directory that had to be made is added to ``made``."""
     while True:
-        server.certs_dir.mkdir(exist_ok=True)
+        try:
+            server.certs_dir.mkdir()
+            made[:] = [server.certs_dir]
+        except FileExistsError:
+            made.clear()
         with suppress(FileNotFoundError):  # another run took it back in between
             return locks.share(server.certs_dir)
+
+
+def _take_back(made: list[Path]) -> None:
+    """Remove what was made, the directory last and only if nothing else is in it."""
+    for path in reversed(made):
+        with suppress(OSError):
+            if path.is_dir():
+                path.rmdir()
+            else:
+                path.unlink()
 
 
 def _content(server: Server, name: str, rendered: Mapping[str, bytes]) -> bytes:

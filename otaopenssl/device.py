@@ -62,7 +62,7 @@ def make_device(order: Order, launch: Launch) -> Device:
     text = order.procedure.text("device.sh")
     rendered = configs.missing(server, text)
     runner, ca = _ready(order, text, rendered, launch)
-    with configs.provided(server, rendered), workbench.opened(server) as bench:
+    with configs.provided(server, text), workbench.opened(server) as bench:
         report, warnings = _issue(order, text, runner, bench, ca)
         files = _files(bench, order)
         bench.publish_device(order.uuid)
@@ -138,7 +138,7 @@ def _issue(
     report: CertificateReport | None = None
     try:
         for step in text.steps:
-            if step.name == "x509 -req" and not step.has("-set_serial"):
+            if _signs_certificate(step):
                 # As late as possible: a number is used up even if the run then fails.
                 reservation = serials.reserve(order.server, 1)
                 bench.staged.ca_srl_path.write_bytes(reservation.seed)
@@ -155,6 +155,12 @@ def _issue(
             serials.give_back(order.server, reservation)
         raise
     return report, _warnings(report, ca)
+
+
+def _signs_certificate(step: Step) -> bool:
+    """Whether the step takes its serial number from ca.srl for the device certificate."""
+    certificate = (Place("device_dir"), f"/{CERTIFICATE_NAME}")
+    return step.name == "x509 -req" and step.option("-out") == certificate and not step.has("-set_serial")
 
 
 def _is_report_of_certificate(step: Step) -> bool:

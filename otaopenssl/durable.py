@@ -2,6 +2,8 @@
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from otaopenssl.errors import Error, Unfit, quoted, reason
@@ -16,35 +18,38 @@ def sync_file(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_new(path: Path, content: bytes, *, mode: int = 0o666) -> None:
-    """Make the file ``path`` with ``content``, synced; the caller's umask narrows ``mode``.
+def write_new(path: Path, content: bytes) -> None:
+    """Make the file ``path`` with ``content``, synced; it appears whole, with the mode that the caller's umask leaves.
 
-    Raises FileExistsError where anything is there; a failed writing leaves no file.
+    Raises FileExistsError where anything is there.
     """
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
+    with _written_beside(path, content) as temporary:
+        # A link, unlike a rename, fails where the name is taken.
+        os.link(temporary, path)
+    sync_file(path.parent)
 
 
 def replace(path: Path, content: bytes) -> None:
     """Make or replace the file ``path`` in one step; an existing file's mode is kept."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
-    temporary.unlink(missing_ok=True)
-    write_new(temporary, content)
-    try:
+    with _written_beside(path, content) as temporary:
         if path.exists():
             temporary.chmod(path.stat().st_mode & 0o7777)
         temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
     sync_file(path.parent)
+
+
+@contextmanager
+def _written_beside(path: Path, content: bytes) -> Iterator[Path]:
+    """A synced file with ``content`` in the directory of ``path`` under a name of its own, which is gone afterwards."""
+    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}.new")
+    try:
+        with temporary.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def check_writable(path: Path, shown: str) -> list[Error]:

@@ -5,6 +5,7 @@ something behind; ``held()`` keeps a signal waiting over such lines. A second si
 """
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -54,7 +55,13 @@ def listening() -> Iterator[None]:
 
 @contextmanager
 def held() -> Iterator[None]:
-    """Keep an interrupting signal waiting until the block has ended, then raise ``Interrupted``."""
+    """Keep an interrupting signal waiting until the block has ended, then raise ``Interrupted``.
+
+    Signals reach the main thread alone; in any other the block is as it is.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     _state.depth += 1
     try:
         yield

@@ -14,8 +14,8 @@ _OLDEST_VERSION = (1, 1, 1)
 Launch = Callable[[], Runner]
 
 
-def find_program(option: str | None, search_path: str) -> str:
-    """The absolute path of the openssl program: ``option`` (a path or a name to search) or ``openssl``, found once.
+def find_program(option: str | None, search_path: str, cwd: Path) -> str:
+    """The absolute path of the openssl program: ``option`` (a path, from ``cwd``, or a name to search) or ``openssl``.
 
     Raises Unfit where there is none.
     """
@@ -24,7 +24,7 @@ def find_program(option: str | None, search_path: str) -> str:
     if not name:
         raise Unfit("no usable openssl: its path is empty", hint=hint)
     if "/" in name:
-        candidates = [name]
+        candidates = [str(cwd / name)]
     else:
         candidates = [os.path.join(directory, name) for directory in search_path.split(":") if directory]  # noqa: PTH118
     for candidate in candidates:
@@ -45,7 +45,7 @@ def launch(
 
     Raises Unfit unless the program is OpenSSL 1.1.1 or newer.
     """
-    runner = Runner(find_program(option, search_path), variables, on_finish)
+    runner = Runner(find_program(option, search_path, cwd), variables, on_finish)
     fault = _version_fault(runner, cwd)
     if fault is not None:
         raise Unfit(f"no usable openssl: {fault}", hint="name an OpenSSL 1.1.1 or newer with '--openssl PATH'")

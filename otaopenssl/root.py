@@ -44,15 +44,15 @@ def make_root(server: Server, procedure: Procedure, launch: Launch, *, if_missin
     rendered = configs.missing(server, text)
     runner = _ready(server, text, rendered, launch)
     try:
-        return Root(server, _made(server, text, runner, rendered), is_new=True)
+        return Root(server, _made(server, text, runner), is_new=True)
     except Unfit:
         if if_missing and _is_there(server):  # another run was faster
             return Root(server, require(server, runner), is_new=False)
         raise
 
 
-def _made(server: Server, text: Text, runner: Runner, rendered: dict[str, bytes]) -> CertificateReport:
-    with configs.provided(server, rendered), _server_directory(server), workbench.opened(server) as bench:
+def _made(server: Server, text: Text, runner: Runner) -> CertificateReport:
+    with configs.provided(server, text), _server_directory(server), workbench.opened(server) as bench:
         execution = Execution(runner, bench.root)
         for step in text.steps:
             execution.perform(step.bind(server.places()))

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from otaopenssl.departures import departure
+from otaopenssl.errors import quoted
 from otaopenssl.ids import DeviceID, DeviceUUID
 from otaopenssl.layout import Server
 from otaopenssl.procedure import Step, Text
@@ -40,7 +41,7 @@ class Script(NamedTuple):
         """The script in that style, with a newline at its end."""
         lines = [
             "#!/usr/bin/env bash",
-            f"# What '{self.command}' runs: {self.text.file}. Nothing has run.",
+            f"# What '{self.command}' runs: {quoted(self.text.file)}. Nothing has run.",
             "set -e -o pipefail",
             # Bash reads a group as a whole before it runs it, so that the script may also come from standard input.
             "{",

@@ -92,8 +92,8 @@ def built_in_procedures() -> tuple[Procedure, ...]:
     return tuple(Procedure(directory.name, directory) for directory in directories if directory.is_dir())
 
 
-def find_procedure(option: str) -> Procedure:
-    """The procedure that ``--procedure NAME|DIR`` means: a built-in name, else a directory.
+def find_procedure(option: str, cwd: Path) -> Procedure:
+    """The procedure that ``--procedure NAME|DIR`` means: a built-in name, else a directory, from ``cwd``.
 
     A team's own texts must all parse. Raises BadInput where there is neither, or a text is refused.
     """
@@ -101,17 +101,17 @@ def find_procedure(option: str) -> Procedure:
     if option in built_in:
         return built_in[option]
     hint = f"give a directory or one of: {', '.join(built_in)}"
-    if not option or "\0" in option or not Path(option).is_dir():
+    if not option or "\0" in option or not (cwd / option).is_dir():
         raise BadInput(f"no procedure {quoted(option)}: neither a built-in name nor a directory", hint=hint)
-    procedure = Procedure(option, Path(option))
+    procedure = Procedure(option, cwd / option)
     if not procedure.text_names():
         raise BadInput(f"no procedure {quoted(option)}: the directory holds none of {', '.join(TEXT_NAMES)}", hint=hint)
     procedure.check_all()
     return procedure
 
 
-def export(procedure: Procedure, directory: Path) -> tuple[Path, ...]:
-    """The paths of a procedure's texts, copied into the new directory ``directory``, all or none.
+def export(procedure: Procedure, directory: Path) -> tuple[str, ...]:
+    """The names of a procedure's texts, copied into the new directory ``directory``, all or none.
 
     Raises Unfit where the directory is there already or cannot be made.
     """
@@ -133,7 +133,7 @@ def export(procedure: Procedure, directory: Path) -> tuple[Path, ...]:
         sync_file(directory.parent)
     except OSError as error:
         raise not_writable(error, str(directory)) from error
-    return tuple(directory / name for name in contents)
+    return tuple(contents)
 
 
 def _check_places(text: Text, name: str) -> None:

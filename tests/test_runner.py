@@ -152,13 +152,13 @@ def test_find_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = write_program(tmp_path / "openssl", "#!/bin/sh\n")
     (tmp_path / "link").symlink_to(program)
     (tmp_path / "plain").write_text("")
-    assert find_program(None, f"/nonexistent::{tmp_path}") == str(program)
-    assert find_program("link", str(tmp_path)) == str(tmp_path / "link")
+    assert find_program(None, f"/nonexistent::{tmp_path}", tmp_path) == str(program)
+    assert find_program("link", str(tmp_path), tmp_path) == str(tmp_path / "link")
     monkeypatch.chdir(tmp_path)
-    assert find_program("./openssl", "") == str(program)
+    assert find_program("./openssl", "", tmp_path) == str(program)
     for option in (str(tmp_path / "plain"), "plain", "./nosuch", str(tmp_path), "", "a\0b", "./a\0b"):
         with pytest.raises(Unfit, match="no usable openssl"):
-            find_program(option, str(tmp_path))
+            find_program(option, str(tmp_path), tmp_path)
 
 
 @pytest.mark.parametrize(

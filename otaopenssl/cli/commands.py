@@ -129,7 +129,12 @@ def procedure_list(json: Json = False) -> None:
 
 
 @procedure_app.command("show")
-def procedure_show(name: ProcedureArgument = "ota-connect-2019.7", json: Json = False) -> None:
+def procedure_show(
+    context: typer.Context,
+    name: ProcedureArgument = "ota-connect-2019.7",
+    json: Json = False,
+    directory: Directory = None,
+) -> None:
     """Show a procedure: its texts with their digests, the departures from the guide, and what else openssl is asked.
 
     \b
@@ -138,13 +143,15 @@ def procedure_show(name: ProcedureArgument = "ota-connect-2019.7", json: Json = 
     """
     from otaopenssl.cli import reading
 
-    reading.procedure_show(name, json=json)
+    reading.procedure_show(context.obj.narrowed(directory), name, json=json)
 
 
 @procedure_app.command("export")
 def procedure_export(
+    context: typer.Context,
     name: ProcedureArgument,
     target: Annotated[str, typer.Argument(metavar="DIR", help="A directory that is not there yet.")],
+    directory: Directory = None,
 ) -> None:
     """Copy the texts of a procedure into a new directory, to be edited, audited and used with --procedure DIR.
 
@@ -154,7 +161,7 @@ def procedure_export(
     """
     from otaopenssl.cli import reading
 
-    reading.procedure_export(name, target)
+    reading.procedure_export(context.obj.narrowed(directory), name, target)
 
 
 @config_app.command("render")

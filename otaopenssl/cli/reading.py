@@ -39,9 +39,9 @@ def procedure_list(*, json: bool) -> None:
         terminal.result(terminal.table({name: " ".join(found) for name, found in names.items()}))
 
 
-def procedure_show(name: str, *, json: bool) -> None:
+def procedure_show(place: Place, name: str, *, json: bool) -> None:
     """Print all that is audited of a procedure."""
-    document = _document(texts.find_procedure(name))
+    document = _document(texts.find_procedure(name, session.project_dir(place)))
     if json:
         terminal.result_json(document)
         return
@@ -58,10 +58,11 @@ def procedure_show(name: str, *, json: bool) -> None:
     terminal.result("\n".join(lines))
 
 
-def procedure_export(name: str, target: str) -> None:
+def procedure_export(place: Place, name: str, target: str) -> None:
     """Copy the texts of a procedure and print their new paths."""
-    for path in texts.export(texts.find_procedure(name), Path(target)):
-        terminal.result(str(path))
+    here = session.project_dir(place)
+    for file in texts.export(texts.find_procedure(name, here), here / target):
+        terminal.result(str(Path(target) / file))
 
 
 def config_render(place: Place, *, force: bool) -> None:

@@ -41,7 +41,8 @@ def server_name(running: Running) -> str:
 
 def procedure(running: Running) -> Procedure:
     """The audited texts that ``--procedure`` means. Raises BadInput."""
-    return find_procedure(DEFAULT_PROCEDURE if running.procedure is None else running.procedure)
+    name = DEFAULT_PROCEDURE if running.procedure is None else running.procedure
+    return find_procedure(name, project_dir(running.place))
 
 
 def launcher(running: Running, server: Server, uuid: DeviceUUID | None = None) -> Launch:
@@ -53,14 +54,16 @@ def launcher(running: Running, server: Server, uuid: DeviceUUID | None = None) -
 
 def program_for_script(place: Place) -> str | None:
     """The program where a script must name it, since the search path in the script would find another or none."""
+    here = project_dir(place)
     try:
-        program = find_program(place.openssl, _search_path())
+        program = find_program(place.openssl, _search_path(), here)
     except Unfit:
         return None
     try:
-        return None if program == find_program(None, CHILD_PATH) else program
+        in_script = find_program(None, CHILD_PATH, here)
     except Unfit:
         return program
+    return None if Path(program).samefile(in_script) else program
 
 
 def refusals(checks: Iterable[tuple[Callable[[str], object], str]]) -> list[Error]:
@@ -80,7 +83,10 @@ def _search_path() -> str:
 
 def _logical_current_directory() -> Path:
     """The current directory as the shell names it, symbolic links included, so that CWD is the guide's ``${PWD}``."""
-    real = Path.cwd()
+    try:
+        real = Path.cwd()
+    except FileNotFoundError:
+        raise BadInput("the current directory is not there any more", hint="name a directory with '-C DIR'") from None
     named = os.environ.get("PWD", "")
     if named.startswith("/") and "\0" not in named and not {".", ".."} & set(named.split("/")):
         try:

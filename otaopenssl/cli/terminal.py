@@ -4,8 +4,10 @@ Lines are lower case without a full stop; values stand in quotes; an error has o
 problems indented under it, and hints, which are actions.
 """
 
+import errno
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 
 from otaopenssl.errors import Error
 
@@ -14,6 +16,8 @@ _NAME = "otaopenssl"
 
 def result(text: str) -> None:
     """Print a result; it is out, or the OSError of a full or closed standard output is raised, when this returns."""
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, "standard output is closed")
     sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
     sys.stdout.flush()
 
@@ -33,12 +37,12 @@ def table(rows: Mapping[str, str]) -> str:
 
 def note(text: str) -> None:
     """Say something about what was done."""
-    print(text, file=sys.stderr)
+    _say(text)
 
 
 def warn(text: str) -> None:
     """Warn of something that works today."""
-    print(f"{_NAME}: warning: {text}", file=sys.stderr)
+    _say(f"{_NAME}: warning: {text}")
 
 
 def error(failure: Error) -> None:
@@ -48,4 +52,12 @@ def error(failure: Error) -> None:
     lines += [f"  {problem.message}" for problem in others]
     hints = dict.fromkeys(problem.hint for problem in failure.problems if problem.hint)
     lines += [f"hint: {hint}" for hint in hints]
-    print("\n".join(lines), file=sys.stderr)
+    _say("\n".join(lines))
+
+
+def _say(text: str) -> None:
+    """Write to standard error; where that is closed or full there is nobody to tell."""
+    with suppress(OSError):
+        if sys.stderr is not None:
+            sys.stderr.write(f"{text}\n")
+            sys.stderr.flush()
