@@ -16,11 +16,12 @@ from otaopenssl.outputs import (
     CLIENT_AUTH,
     CertificateReport,
     first_complaint,
+    is_key_of,
     is_whole_der,
     parse_certificate_report,
     pem_blocks,
 )
-from otaopenssl.runner import CERTIFICATE_REPORT, PUBLIC_KEY, Finished, Runner
+from otaopenssl.runner import CERTIFICATE_REPORT, PUBLIC_KEY_REPORT, Runner
 
 _LARGEST_FILE = 1024 * 1024
 _ANOTHER_HINT = "put a fit fleet root CA in its place; a new server name can have a new one: otaopenssl root"
@@ -52,10 +53,10 @@ def examine(server: Server, runner: Runner | None) -> tuple[CertificateReport | 
     if runner is None or not certificate_is_readable:
         return None, problems
     try:
-        report, public_key = _report(server, runner)
+        report, text = _report(server, runner)
         problems += _unfitness(server, report)
         if key_is_readable:
-            _check_pair(server, runner, public_key)
+            _check_pair(server, runner, text)
     except Error as problem:
         return None, [*problems, problem]
     return report, problems
@@ -127,29 +128,25 @@ def _read(path: Path, shown: str) -> bytes:
     return content
 
 
-def _report(server: Server, runner: Runner) -> tuple[CertificateReport, bytes | None]:
-    """The facts of ca.crt and its public key in DER."""
+def _report(server: Server, runner: Runner) -> tuple[CertificateReport, str]:
+    """The facts of ca.crt, and the text that they were read from."""
     shown = quoted(server.shown(server.ca_crt_path))
     finished = runner.ask(CERTIFICATE_REPORT, server.ca_crt_path, cwd=server.project_dir)
-    report = parse_certificate_report(finished.stdout.decode("utf-8", "replace"))
+    text = finished.stdout.decode("utf-8", "replace")
+    report = parse_certificate_report(text)
     if not finished.is_good or report is None:
         said = first_complaint(finished.stderr) or "no report that can be read"
         raise Unfit(f"openssl cannot read {shown}: {said}", hint=_ANOTHER_HINT)
-    return report, _public_key(finished)
+    return report, text
 
 
-def _public_key(finished: Finished) -> bytes | None:
-    """The SubjectPublicKeyInfo that openssl printed."""
-    return next((block.der for block in pem_blocks(finished.stdout) if block.label == "PUBLIC KEY"), None)
-
-
-def _check_pair(server: Server, runner: Runner, public_key: bytes | None) -> None:
+def _check_pair(server: Server, runner: Runner, certificate_report: str) -> None:
     key, certificate = quoted(server.shown(server.ca_key_path)), quoted(server.shown(server.ca_crt_path))
-    finished = runner.ask(PUBLIC_KEY, server.ca_key_path, cwd=server.project_dir)
+    finished = runner.ask(PUBLIC_KEY_REPORT, server.ca_key_path, cwd=server.project_dir)
     if not finished.is_good:
         said = first_complaint(finished.stderr) or "no reason given"
         raise Unfit(f"openssl cannot read {key}: {said}", hint=_ANOTHER_HINT)
-    if _public_key(finished) != public_key:
+    if not is_key_of(finished.stdout.decode("utf-8", "replace"), certificate_report):
         raise Unfit(f"{key} is not the private key of {certificate}", hint="put the two that belong together there")
 
 

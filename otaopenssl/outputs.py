@@ -152,6 +152,15 @@ def parse_certificate_report(text: str) -> CertificateReport | None:
     )
 
 
+def is_key_of(key_report: str, certificate_report: str) -> bool:
+    """Whether the public key that ``pkey -text_pub`` printed is the one in an ``x509 -text`` report of the same program.
+
+    Both print it by the same lines, which differ in indentation alone.
+    """
+    key, certificate = (_unindented(report) for report in (key_report, certificate_report))
+    return "Public-Key:" in key and key in certificate
+
+
 def parse_time(text: str) -> datetime | None:
     """The moment that openssl prints as ``Nov 24 20:44:46 2026 GMT``, as aware UTC; None where it is not one."""
     match = re.fullmatch(r"([A-Z][a-z]{2}) +(\d{1,2}) (\d\d):(\d\d):(\d\d) (\d{4}) GMT", text)
@@ -208,6 +217,11 @@ def _decoded(body: bytes) -> bytes | None:
         return base64.b64decode(b"".join(body.split()), validate=True)
     except binascii.Error:
         return None
+
+
+def _unindented(text: str) -> str:
+    """The lines of a text without their indentation, each between line ends."""
+    return "\n".join(["", *(line.strip() for line in text.splitlines()), ""])
 
 
 _Extensions = dict[str, tuple[tuple[str, ...], bool]]

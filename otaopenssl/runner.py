@@ -45,9 +45,9 @@ class Question(NamedTuple):
 
 # Every command that the tool runs besides those of the audited texts.
 VERSION = Question(("openssl", "version"))
-PUBLIC_KEY = Question(("openssl", "pkey", "-in", "FILE", "-pubout"))
-CERTIFICATE_REPORT = Question(("openssl", "x509", "-in", "FILE", "-noout", "-text", "-pubkey"))
-QUESTIONS = (VERSION, PUBLIC_KEY, CERTIFICATE_REPORT)
+PUBLIC_KEY_REPORT = Question(("openssl", "pkey", "-in", "FILE", "-noout", "-text_pub"))
+CERTIFICATE_REPORT = Question(("openssl", "x509", "-in", "FILE", "-noout", "-text"))
+QUESTIONS = (VERSION, CERTIFICATE_REPORT, PUBLIC_KEY_REPORT)
 
 
 class Finished:

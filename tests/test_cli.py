@@ -275,7 +275,7 @@ def test_procedure_list_and_show() -> None:
         assert f"== {name}  sha256 {text['sha256']}" in shown
     for departure in document["departures"]:
         assert f"{departure['name']}: the guide {departure['guide']}; the tool {departure['tool']}\n" in shown
-    assert "\nopenssl pkey -in FILE -pubout\n" in shown
+    assert "\nopenssl pkey -in FILE -noout -text_pub\n" in shown
     assert "\nSSL_CERT_FILE=/dev/null\n" in shown
 
 

@@ -230,6 +230,40 @@ def test_fit_fleet_root(project: Path, resign: Resign, extensions: str) -> None:
     openssl("verify", "-purpose", "sslclient", "-CAfile", f"{devices}/ca.crt", f"{devices}/u1/client.pem", cwd=project)
 
 
+KEY_TYPES = {
+    "P-384": ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"],
+    "RSA": ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"],
+    "Ed25519": ["-algorithm", "ED25519"],
+}
+
+
+@pytest.mark.parametrize("arguments", KEY_TYPES.values(), ids=KEY_TYPES.keys())
+def test_fleet_roots_of_other_keys(project: Path, devices: Path, resign: Resign, arguments: list[str]) -> None:
+    """A fleet root CA of any key type is checked and used; two of one type are told apart."""
+    openssl("genpkey", *arguments, "-out", "ca.key", cwd=devices)
+    resign("basicConstraints = CA:TRUE\n")
+    made = run("device", "--uuid", "u1", cwd=project)
+    assert made.status == 0, made.err
+    openssl("genpkey", *arguments, "-out", "ca.key", cwd=devices)
+    refused(project, "device", status=4, saying="not the private key of")
+
+
+def test_fleet_roots_of_other_shapes(project: Path, devices: Path) -> None:
+    """A version 1 root is a CA to OpenSSL; text before the certificate and other line ends are PEM all the same."""
+    config = project.parent / "v1.cnf"
+    config.write_text("[req]\nprompt = no\ndistinguished_name = dn\n[dn]\nCN = ota-devices-CA\n")
+    openssl("req", "-new", "-config", str(config), "-key", "ca.key", "-out", "ca.csr", cwd=devices)
+    openssl("x509", "-req", "-in", "ca.csr", "-signkey", "ca.key", "-days", "3000", "-out", "ca.crt", cwd=devices)
+    (devices / "ca.csr").unlink()
+    certificate = (devices / "ca.crt").read_bytes()
+    for number, content in enumerate((certificate, b"our CA\n" + certificate, certificate.replace(b"\n", b"\r\n"))):
+        (devices / "ca.crt").write_bytes(content)
+        made = run("device", "--uuid", f"u{number}", cwd=project)
+        assert made.status == 0, made.err
+        chain = (devices / f"u{number}" / f"u{number}.chain.pem").read_bytes()
+        assert chain == (devices / f"u{number}" / "client.pem").read_bytes() + content
+
+
 BROKEN_CONFIGS = {
     "empty cnf": ("client.cnf", ""),
     "garbage cnf": ("client.cnf", "garbage\n"),
