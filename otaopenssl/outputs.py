@@ -153,9 +153,9 @@ def parse_certificate_report(text: str) -> CertificateReport | None:
 
 
 def is_key_of(key_report: str, certificate_report: str) -> bool:
-    """Whether the public key that ``pkey -text_pub`` printed is the one in an ``x509 -text`` report of the same program.
+    """Whether the public key that ``pkey -text_pub`` printed is the one in an ``x509 -text`` report.
 
-    Both print it by the same lines, which differ in indentation alone.
+    One program prints it by the same lines in both, which differ in indentation alone.
     """
     key, certificate = (_unindented(report) for report in (key_report, certificate_report))
     return "Public-Key:" in key and key in certificate
