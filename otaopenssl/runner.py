@@ -225,8 +225,10 @@ class _Pipeline:
         return stdout, b"".join(by_stream[process.stderr] for process in self._processes if process.stderr)
 
     def _read(self, stream: IO[bytes] | None) -> None:
-        if stream is not None:
-            self._readers.append(_Reader(stream, self._stop_flood))
+        # A signal between a reader's start and the append would leave its stream to be closed under it.
+        with held():
+            if stream is not None:
+                self._readers.append(_Reader(stream, self._stop_flood))
 
     def _stop_flood(self) -> None:
         self._too_much.set()
