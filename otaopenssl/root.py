@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
-from otaopenssl import configs, workbench
+from otaopenssl import configs, locks, workbench
 from otaopenssl.durable import check_writable, not_writable, write_new
 from otaopenssl.errors import Error, Failed, Unfit, quoted, raise_all
 from otaopenssl.execution import Execution
@@ -41,13 +41,12 @@ def make_root(server: Server, procedure: Procedure, launch: Launch, *, if_missin
     check_server_directory(server)
     if if_missing and _is_there(server):
         return Root(server, require(server, launch()), is_new=False)
-    rendered = configs.missing(server, text)
-    runner = _ready(server, text, rendered, launch)
     try:
+        runner = _ready(server, text, launch)
         return Root(server, _made(server, text, runner), is_new=True)
-    except Unfit:
+    except Error:
         if if_missing and _is_there(server):  # another run was faster
-            return Root(server, require(server, runner), is_new=False)
+            return Root(server, require(server, launch()), is_new=False)
         raise
 
 
@@ -82,12 +81,18 @@ def script(server: Server, procedure: Procedure, program: str | None) -> Script:
 
 
 def _is_there(server: Server) -> bool:
-    return server.ca_key_path.exists() and server.ca_crt_path.exists()
+    """Whether a whole fleet root CA is there; a run that is just publishing one is waited for."""
+    if not server.devices_dir.is_dir():
+        return False
+    if server.ca_key_path.exists() and server.ca_crt_path.exists():
+        return True
+    with locks.hidden_folder(server.hidden_dir):
+        return server.ca_key_path.exists() and server.ca_crt_path.exists()
 
 
-def _ready(server: Server, text: Text, rendered: dict[str, bytes], launch: Launch) -> Runner:
+def _ready(server: Server, text: Text, launch: Launch) -> Runner:
     """A runner, once nothing is found that keeps the CA from being made; else every reason at once."""
-    problems = _problems(server, text, rendered)
+    problems = _problems(server, text)
     try:
         runner = launch()
     except Unfit as problem:
@@ -97,8 +102,9 @@ def _ready(server: Server, text: Text, rendered: dict[str, bytes], launch: Launc
     return runner
 
 
-def _problems(server: Server, text: Text, rendered: dict[str, bytes]) -> list[Error]:
+def _problems(server: Server, text: Text) -> list[Error]:
     problems: list[Error] = []
+    rendered = configs.missing(server, text)
     present = [server.shown(path) for path in (server.ca_key_path, server.ca_crt_path) if os.path.lexists(path)]
     if len(present) == 1:
         problems.append(
