@@ -11,24 +11,25 @@ ARGS ?=
 .PHONY: help device dry-run test lint bench clean
 
 help: ## show this list
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' '$(firstword $(MAKEFILE_LIST))' | expand -t 20
 	@echo "  variables: SERVER_NAME=, DEVICE_UUID=, DEVICE_ID=, ARGS="
 
-# SERVER_NAME, DEVICE_UUID and DEVICE_ID reach the commands through the environment, where make puts them.
+# SERVER_NAME, DEVICE_UUID and DEVICE_ID reach both commands through the environment, where make puts them; ARGS= is
+# for the second alone.
 device: $(VENV)/.run ## make a device: a fleet root CA first where there is none, then a device certificate
-	@$(BIN)/otaopenssl root --if-missing >/dev/null
-	@$(BIN)/otaopenssl device $(ARGS)
+	@$(if $(filter -n --dry-run,$(ARGS)),:,$(BIN)/python -m otaopenssl root --if-missing >/dev/null)
+	@$(BIN)/python -m otaopenssl device $(ARGS)
 
 dry-run: $(VENV)/.run ## print the commands that `make device` would run
-	@$(BIN)/otaopenssl device --dry-run $(ARGS)
+	@$(BIN)/python -m otaopenssl device --dry-run $(ARGS)
 
 test: $(VENV)/.dev ## run the tests
 	@$(BIN)/python -m pytest $(ARGS)
 
 lint: $(VENV)/.dev ## check style and types
-	@$(BIN)/ruff check .
-	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy
+	@$(BIN)/python -m ruff check .
+	@$(BIN)/python -m ruff format --check .
+	@$(BIN)/python -m mypy
 
 bench: $(VENV)/.dev ## measure the tool against the guide's own script, side by side
 	@$(BIN)/python tests/bench.py $(ARGS)

@@ -16,10 +16,11 @@ DEFAULT_SECTION = "default"
 class Config(NamedTuple):
     """The sections of a configuration file by name; settings before the first header are in ``default``.
 
-    ``is_complete`` is false where a directive such as ``.include`` may bring in more.
+    ``includes`` are the paths of its ``.include`` lines; ``is_complete`` is false where a directive may bring in more.
     """
 
     sections: Mapping[str, Mapping[str, str]]
+    includes: tuple[str, ...]
     is_complete: bool
 
     def value(self, section: str, name: str) -> str | None:
@@ -38,10 +39,12 @@ def parse_config(content: bytes, file: str) -> Config:
     text = content.removeprefix(b"\xef\xbb\xbf").decode("latin-1")
     sections: dict[str, dict[str, str]] = {DEFAULT_SECTION: {}}
     section = sections[DEFAULT_SECTION]
+    includes: list[str] = []
     is_complete = True
     for number, line in _logical_lines(text):
-        if re.match(r"\.(include|pragma)\b", line):
+        if directive := re.match(r"\.(include|pragma)\b[\s=]*(.*)", line):
             is_complete = False
+            includes += [directive[2]] if directive[1] == "include" else []
         elif line.startswith("["):
             name, bracket, _ = line[1:].partition("]")
             if not bracket:
@@ -53,7 +56,7 @@ def parse_config(content: bytes, file: str) -> Config:
                 raise malformed(f"{file}, line {number}", "no '=': a setting is written 'name = value'")
             owner, colons, own_name = name.strip().partition("::")
             (sections.setdefault(owner, {}) if colons else section)[own_name if colons else owner] = value.strip()
-    return Config(sections, is_complete)
+    return Config(sections, tuple(includes), is_complete)
 
 
 def malformed(where: str, fault: str) -> BadInput:

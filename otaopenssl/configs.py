@@ -13,15 +13,16 @@ from pathlib import Path
 
 from otaopenssl import durable, locks
 from otaopenssl.cnf import DEFAULT_SECTION, Config, malformed, parse_config
-from otaopenssl.durable import not_writable, replace, write_new
+from otaopenssl.durable import not_writable, read_bounded, replace, write_new
 from otaopenssl.errors import Error, Unfit, quoted, reason
 from otaopenssl.interrupts import held
 from otaopenssl.layout import Server
+from otaopenssl.outputs import CLIENT_AUTH
 from otaopenssl.procedure import Step, Text
 from otaopenssl.render import CONFIG_NAMES, render_config
 from otaopenssl.shellwords import Place, literal
 
-_CLIENT_AUTH_NAMES = ("clientAuth", "1.3.6.1.5.5.7.3.2")
+_CLIENT_AUTH_NAMES = ("clientAuth", "1.3.6.1.5.5.7.3.2", CLIENT_AUTH)
 
 
 class Rendered(StrEnum):
@@ -45,6 +46,7 @@ def examine(server: Server, text: Text, rendered: Mapping[str, bytes]) -> list[E
     for name in text.config_names():
         try:
             parsed[name] = parse_config(_content(server, name, rendered), f"./certs/{name}")
+            _check_includes(f"./certs/{name}", parsed[name])
         except Error as problem:
             problems.append(problem)
     for step in text.steps:
@@ -101,24 +103,25 @@ def render(server: Server, *, force: bool) -> dict[str, Rendered]:
 
     Raises Unfit where certs/ cannot be written.
     """
-    done = {}
-    try:
-        server.certs_dir.mkdir(exist_ok=True)
-        for name in CONFIG_NAMES:
-            path, content = server.certs_dir / name, render_config(name)
-            if not os.path.lexists(path):
-                write_new(path, content)
-                done[name] = Rendered.WRITTEN
-            elif path.read_bytes() == content:
-                done[name] = Rendered.UNCHANGED
-            elif force:
-                replace(path, content)
-                done[name] = Rendered.WRITTEN
-            else:
-                done[name] = Rendered.KEPT
-    except OSError as error:
-        raise not_writable(error, server.shown(server.certs_dir)) from error
-    return done
+    contents = {name: render_config(name) for name in CONFIG_NAMES}
+    with held():
+        try:
+            server.certs_dir.mkdir(exist_ok=True)
+            return {name: _rendered(server.certs_dir / name, content, force) for name, content in contents.items()}
+        except OSError as error:
+            raise not_writable(error, server.shown(server.certs_dir)) from error
+
+
+def _rendered(path: Path, content: bytes, force: bool) -> Rendered:
+    if not os.path.lexists(path):
+        write_new(path, content)
+        return Rendered.WRITTEN
+    if read_bounded(path) == content:
+        return Rendered.UNCHANGED
+    if not force:
+        return Rendered.KEPT
+    replace(path, content)
+    return Rendered.WRITTEN
 
 
 def diff(server: Server) -> str:
@@ -161,7 +164,7 @@ def _content(server: Server, name: str, rendered: Mapping[str, bytes]) -> bytes:
         return rendered[name]
     path = server.certs_dir / name
     try:
-        return path.read_bytes()
+        return read_bounded(path)
     except FileNotFoundError:
         hint = "put it there; the tool's own files are: " + ", ".join(CONFIG_NAMES)
         raise Unfit(f"config file {quoted(server.shown(path))} is missing", hint=hint) from None
@@ -169,6 +172,13 @@ def _content(server: Server, name: str, rendered: Mapping[str, bytes]) -> bytes:
         raise Unfit(
             f"config file {quoted(server.shown(path))} cannot be read: {reason(error)}", hint="check its owner and mode"
         ) from error
+
+
+def _check_includes(file: str, config: Config) -> None:
+    """Openssl looks for a relative path from where it runs: of the project, a workbench has certs/ alone."""
+    for path in config.includes:
+        if not path.startswith(("/", "$", "certs/", "./certs/")):
+            raise malformed(file, f".include {quoted(path)} must begin with 'certs/' or '/'")
 
 
 def _check_request(step: Step, file: str, config: Config) -> list[Error]:
@@ -187,7 +197,7 @@ def _check_extensions(step: Step, file: str, config: Config) -> list[Error]:
     """An empty extension file gives a certificate without extended key usage, and exit 0."""
     named = step.option("-extensions")
     section = literal(named) if named else config.value(DEFAULT_SECTION, "extensions") or DEFAULT_SECTION
-    if not config.is_complete or section is None or not step.has("-req"):
+    if not config.is_complete or section is None or "$" in section or not step.has("-req"):
         return []
     # A device text is known by its CA; the server's certificate has usages of its own.
     if step.option("-CA") != (Place("DEVICES_DIR"), "/ca.crt"):

@@ -1,7 +1,7 @@
 """One use case: a device certificate, by the guide's steps 1 and 2."""
 
 import os
-import stat
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -10,16 +10,19 @@ from otaopenssl.errors import Error, Failed, Unfit, quoted, raise_all
 from otaopenssl.execution import Execution
 from otaopenssl.fleet_root import examine
 from otaopenssl.ids import DeviceID, DeviceUUID
-from otaopenssl.layout import CERTIFICATE_NAME, Server
-from otaopenssl.outputs import CLIENT_AUTH, CertificateReport, parse_certificate_report, serial_hex
+from otaopenssl.interrupts import hold_for_good
+from otaopenssl.layout import CERTIFICATE_NAME, Server, listing
+from otaopenssl.outputs import CLIENT_AUTH, CertificateReport, serial_hex
 from otaopenssl.procedure import Step, Text
 from otaopenssl.program import Launch
-from otaopenssl.runner import CERTIFICATE_REPORT, Finished, Runner
+from otaopenssl.reports import ask_report, read_report
+from otaopenssl.runner import Runner
 from otaopenssl.script import Script
-from otaopenssl.shellwords import Place
+from otaopenssl.shellwords import Place, written
 from otaopenssl.texts import Procedure
 from otaopenssl.workbench import Workbench
 
+_CERTIFICATE = (Place("device_dir"), f"/{CERTIFICATE_NAME}")
 # Clocks of an openssl process and of this one read the same time, but not the same fraction of a second.
 _CLOCK_TOLERANCE = timedelta(seconds=5)
 
@@ -62,11 +65,14 @@ def make_device(order: Order, launch: Launch) -> Device:
     text = order.procedure.text("device.sh")
     rendered = configs.missing(server, text)
     runner, ca = _ready(order, text, rendered, launch)
-    with configs.provided(server, text), workbench.opened(server) as bench:
-        report, warnings = _issue(order, text, runner, bench, ca)
-        files = _files(bench, order)
-        bench.publish_device(order.uuid)
-    return Device(order.uuid, order.device_id, server, order.places()["device_dir"], report, files, tuple(warnings))
+    with configs.provided(server, text), workbench.opened(server) as bench, ExitStack() as reservations:
+        report, serial = _issue(order, text, runner, bench, reservations)
+        raise_all(_faults(order, report, ca, serial))
+        files = listing(bench.staged.device_path(order.uuid))
+        bench.publish_device(order.uuid, hold_for_good)
+    return Device(
+        order.uuid, order.device_id, server, order.places()["device_dir"], report, files, tuple(_warnings(report, ca))
+    )
 
 
 def script(order: Order, program: str | None) -> Script:
@@ -78,9 +84,8 @@ def script(order: Order, program: str | None) -> Script:
         "done",
         'mkdir -m 700 "${device_dir}"',
     ]
-    after = []
-    if any(step.programs == ("ln",) for step in text.steps):
-        after.append('[ -e "${device_dir}/ca.pem" ] || rm -f "${device_dir}/ca.pem"  # departure no-dangling-link')
+    links = [written(word) for step in text.steps if (word := step.link_word())]
+    after = [f"[ -e {link} ] || rm -f {link}  # departure no-dangling-link" for link in links]
     return Script(
         command="otaopenssl device",
         server=order.server,
@@ -129,50 +134,34 @@ def _file_systems(server: Server) -> list[Error]:
 
 
 def _issue(
-    order: Order, text: Text, runner: Runner, bench: Workbench, ca: CertificateReport
-) -> tuple[CertificateReport, list[str]]:
-    """The facts of the new certificate, once every step has run and every check has passed, and the warnings."""
-    bench.prepare_device(order.uuid)
+    order: Order, text: Text, runner: Runner, bench: Workbench, reservations: ExitStack
+) -> tuple[CertificateReport, int | None]:
+    """The facts of the new certificate and the serial number that was reserved for it, once every step has run."""
+    bench.prepare_device(order.uuid, text.names_in("DEVICES_DIR"))
     execution = Execution(runner, bench.root)
-    reservation: serials.Reservation | None = None
+    path = f"{order.places()['device_dir']}/{CERTIFICATE_NAME}"
+    serial: int | None = None
     report: CertificateReport | None = None
-    try:
-        for step in text.steps:
-            if _signs_certificate(step):
-                # As late as possible: a number is used up even if the run then fails.
-                reservation = serials.reserve(order.server, 1)
-                bench.staged.ca_srl_path.write_bytes(reservation.seed)
-            finished = execution.perform(step.bind(order.places()))
-            if _is_report_of_certificate(step) and finished is not None:
-                report = _parsed(finished)
-        if report is None:
-            path = f"{order.places()['device_dir']}/{CERTIFICATE_NAME}"
-            report = _parsed(runner.ask(CERTIFICATE_REPORT, path, cwd=bench.root))
-        serial = None if reservation is None else reservation.first
-        raise_all(_faults(order, report, ca, serial))
-    except BaseException:
-        if reservation is not None:
-            serials.give_back(order.server, reservation)
-        raise
-    return report, _warnings(report, ca)
+    for step in text.steps:
+        if _signs_certificate(step):
+            # As late as possible: a number is used up even if the run then fails.
+            reservation = reservations.enter_context(serials.reserved(order.server, 1))
+            bench.staged.ca_srl_path.write_bytes(reservation.seed)
+            serial = reservation.first
+        finished = execution.perform(step.bind(order.places()))
+        if _is_report_of_certificate(step) and finished is not None:
+            report = read_report(finished, path)
+    if report is None:
+        report, _ = ask_report(runner, path, cwd=bench.root, shown=path)
+    return report, serial
 
 
 def _signs_certificate(step: Step) -> bool:
-    """Whether the step takes its serial number from ca.srl for the device certificate."""
-    certificate = (Place("device_dir"), f"/{CERTIFICATE_NAME}")
-    return step.name == "x509 -req" and step.option("-out") == certificate and not step.has("-set_serial")
+    return step.kind == "x509 -req" and step.option("-out") == _CERTIFICATE
 
 
 def _is_report_of_certificate(step: Step) -> bool:
-    certificate = (Place("device_dir"), f"/{CERTIFICATE_NAME}")
-    return step.name == "x509 -text" and step.option("-in") == certificate and step.redirect is None
-
-
-def _parsed(finished: Finished) -> CertificateReport:
-    report = parse_certificate_report(finished.stdout.decode("utf-8", "replace"))
-    if report is None:
-        raise Failed(f"openssl's report of {CERTIFICATE_NAME} cannot be read", hint=f"look at: {finished.shown()}")
-    return report
+    return step.kind == "x509" and step.has("-text") and step.option("-in") == _CERTIFICATE and step.redirect is None
 
 
 def _faults(order: Order, report: CertificateReport, ca: CertificateReport, serial: int | None) -> list[Error]:
@@ -221,12 +210,3 @@ def _warnings(report: CertificateReport, ca: CertificateReport) -> list[str]:
             " everything after 'CN=' as the device"
         )
     return warnings
-
-
-def _files(bench: Workbench, order: Order) -> dict[str, str]:
-    """The names of the device's files with their modes, or where they link to."""
-    found = {}
-    for path in sorted(bench.staged.device_path(order.uuid).iterdir()):
-        mode = f"{stat.S_IMODE(path.lstat().st_mode):04o}"
-        found[path.name] = f"-> {path.readlink()}" if path.is_symlink() else mode
-    return found

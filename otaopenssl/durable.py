@@ -2,11 +2,17 @@
 
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from otaopenssl.errors import Error, Unfit, quoted, reason
+
+LARGEST_FILE = 1024 * 1024
+# Read once, while there is one thread: asking for the umask sets it for a moment.
+UMASK = os.umask(0o077)
+os.umask(UMASK)
 
 
 def sync_file(path: Path) -> None:
@@ -23,15 +29,21 @@ def write_new(path: Path, content: bytes) -> None:
 
     Raises FileExistsError where anything is there.
     """
-    with _written_beside(path, content) as temporary:
+    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}.new")
+    with _written(temporary, content):
         # A link, unlike a rename, fails where the name is taken.
         os.link(temporary, path)
     sync_file(path.parent)
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Make or replace the file ``path`` in one step; an existing file's mode is kept."""
-    with _written_beside(path, content) as temporary:
+    """Make or replace the file ``path`` in one step, for a caller who holds a lock on it; its mode is kept.
+
+    What a killed run left of its writing is written over by the next.
+    """
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.unlink(missing_ok=True)
+    with _written(temporary, content):
         if path.exists():
             temporary.chmod(path.stat().st_mode & 0o7777)
         temporary.replace(path)
@@ -39,17 +51,31 @@ def replace(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def _written_beside(path: Path, content: bytes) -> Iterator[Path]:
-    """A synced file with ``content`` in the directory of ``path`` under a name of its own, which is gone afterwards."""
-    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}.new")
+def _written(temporary: Path, content: bytes) -> Iterator[None]:
+    """Have a synced file with ``content`` for the block; its name is gone afterwards."""
     try:
         with temporary.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        yield temporary
+        yield
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def read_bounded(path: Path) -> bytes:
+    """The content of a regular file of at most 1 MiB. Raises OSError for anything else, without waiting."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "no regular file", str(path))
+        content = file.read(LARGEST_FILE + 1)
+    if len(content) > LARGEST_FILE:
+        raise OSError(errno.EFBIG, f"more than {LARGEST_FILE} bytes", str(path))
+    return content
 
 
 def check_writable(path: Path, shown: str) -> list[Error]:

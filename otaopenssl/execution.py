@@ -7,9 +7,10 @@ import os
 import stat
 from pathlib import Path
 
+from otaopenssl.durable import UMASK
 from otaopenssl.errors import BadInput, Failed, quoted, reason
 from otaopenssl.outputs import (
-    LABEL_BY_STEP,
+    LABEL_BY_KIND,
     PUBLIC_LABELS,
     certificate_lines,
     first_complaint,
@@ -27,8 +28,6 @@ class Execution:
     def __init__(self, runner: Runner, cwd: Path) -> None:
         self._runner = runner
         self._cwd = cwd
-        self._umask = os.umask(0o077)
-        os.umask(self._umask)
 
     def perform(self, bound: BoundStep) -> Finished | None:
         """Do what the step says and check what it wrote; what openssl printed, where openssl ran.
@@ -45,7 +44,8 @@ class Execution:
             else:
                 finished = self._openssl(bound)
         except OSError as error:
-            words = f"step '{bound.step.name}': {quoted(error.filename)}: {reason(error)}"
+            file = error.filename or bound.redirect or bound.commands[0][-1]
+            words = f"step '{bound.step.name}': {quoted(file)}: {reason(error)}"
             raise Failed(words, hint=self._hint(bound)) from error
         for output in bound.outputs:
             self._check(bound, output)
@@ -53,7 +53,7 @@ class Execution:
 
     def _openssl(self, bound: BoundStep) -> Finished:
         commands = [argv for argv in bound.commands if argv[0] == "openssl"]
-        is_private = LABEL_BY_STEP.get(bound.step.name) not in PUBLIC_LABELS
+        is_private = LABEL_BY_KIND.get(bound.step.kind) not in PUBLIC_LABELS
         redirect = None if bound.redirect is None else self._cwd / bound.redirect
         if redirect is None or len(commands) < len(bound.commands):
             finished = self._runner.run(commands, cwd=self._cwd, is_private=is_private)
@@ -72,7 +72,9 @@ class Execution:
     def _cat(self, bound: BoundStep) -> None:
         content = b"".join((self._cwd / name).read_bytes() for name in bound.commands[0][1:])
         output = self._cwd / str(bound.redirect)
-        output.write_bytes(content)
+        # Private until it is known to hold no key.
+        with open(output, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+            file.write(content)
         if output.read_bytes() != content:
             raise Failed(f"step 'cat' left {quoted(bound.redirect)} incomplete", hint=self._hint(bound))
 
@@ -92,22 +94,20 @@ class Execution:
         path = self._cwd / output
         what = f"step '{bound.step.name}' left {quoted(output)}"
         if not path.is_file() or path.is_symlink():
-            if bound.step.may_fail:
-                return
             raise Failed(f"{what} missing, though it ended with exit status 0", hint=self._hint(bound))
         content = path.read_bytes()
         if not content:
             raise Failed(f"{what} empty, though it ended with exit status 0", hint=self._hint(bound))
-        expected = LABEL_BY_STEP.get(bound.step.name)
+        expected = LABEL_BY_KIND.get(bound.step.kind)
         blocks = pem_blocks(content)
         label = blocks[0].label if blocks else None
         if expected is not None and (label != expected or not all(is_whole_der(block.der) for block in blocks)):
             raise Failed(f"{what} as {label or 'no whole PEM file'}, expected {expected}", hint=self._hint(bound))
-        self._set_mode(path, is_public=label in PUBLIC_LABELS)
+        self._set_mode(path, is_public=bool(blocks) and all(block.label in PUBLIC_LABELS for block in blocks))
 
     def _set_mode(self, path: Path, *, is_public: bool) -> None:
         """What a step of unknown kind wrote was kept private until here; now it is known whether it holds a key."""
-        mode = 0o666 & ~self._umask if is_public else 0o600
+        mode = 0o666 & ~UMASK if is_public else 0o600
         if stat.S_IMODE(path.stat().st_mode) != mode:
             path.chmod(mode)
 
@@ -126,6 +126,6 @@ def _fault(bound: BoundStep, finished: Finished) -> Failed | BadInput:
                 file = words[words.index(option) + 1]
                 return BadInput(
                     f"config file {quoted(file)}: {first_complaint(finished.stderr)}",
-                    hint=f"to see it again: {finished.shown()}",
+                    hint=f"the command was: {finished.shown()}",
                 )
     return failure(bound.step.name, finished)

@@ -5,10 +5,10 @@ exits 0 each time; the devices are then refused by the gateway. All of it is sai
 """
 
 import os
-import stat
 from datetime import UTC, datetime
 from pathlib import Path
 
+from otaopenssl.durable import read_bounded
 from otaopenssl.errors import Error, Unfit, quoted, raise_all, reason
 from otaopenssl.layout import HIDDEN_DIR_NAME, Server
 from otaopenssl.outputs import (
@@ -18,12 +18,11 @@ from otaopenssl.outputs import (
     first_complaint,
     is_key_of,
     is_whole_der,
-    parse_certificate_report,
     pem_blocks,
 )
-from otaopenssl.runner import CERTIFICATE_REPORT, PUBLIC_KEY_REPORT, Runner
+from otaopenssl.reports import ask_report
+from otaopenssl.runner import PUBLIC_KEY_REPORT, Runner
 
-_LARGEST_FILE = 1024 * 1024
 _ANOTHER_HINT = "put a fit fleet root CA in its place; a new server name can have a new one: otaopenssl root"
 
 
@@ -53,12 +52,13 @@ def examine(server: Server, runner: Runner | None) -> tuple[CertificateReport | 
     if runner is None or not certificate_is_readable:
         return None, problems
     try:
-        report, text = _report(server, runner)
+        shown = server.shown(server.ca_crt_path)
+        report, text = ask_report(runner, server.ca_crt_path, cwd=server.project_dir, shown=shown)
         problems += _unfitness(server, report)
         if key_is_readable:
             _check_pair(server, runner, text)
     except Error as problem:
-        return None, [*problems, problem]
+        return None, [*problems, Unfit(problem.message, hint=_ANOTHER_HINT)]
     return report, problems
 
 
@@ -112,10 +112,7 @@ def _check_certificate_file(server: Server) -> None:
 
 def _read(path: Path, shown: str) -> bytes:
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise Unfit(f"{shown} is no regular file", hint=_ANOTHER_HINT)
-        with path.open("rb") as file:
-            content = file.read(_LARGEST_FILE + 1)
+        content = read_bounded(path)
     except FileNotFoundError:
         hint = "a fleet root CA is both ca.key and ca.crt; an interrupted 'otaopenssl root' may have left one of them"
         raise Unfit(f"{shown} is missing", hint=hint) from None
@@ -123,21 +120,7 @@ def _read(path: Path, shown: str) -> bytes:
         raise Unfit(f"{shown} cannot be read: {reason(error)}", hint="check its owner and mode") from error
     if not content:
         raise Unfit(f"{shown} is empty", hint=_ANOTHER_HINT)
-    if len(content) > _LARGEST_FILE:
-        raise Unfit(f"{shown} has more than {_LARGEST_FILE} bytes", hint=_ANOTHER_HINT)
     return content
-
-
-def _report(server: Server, runner: Runner) -> tuple[CertificateReport, str]:
-    """The facts of ca.crt, and the text that they were read from."""
-    shown = quoted(server.shown(server.ca_crt_path))
-    finished = runner.ask(CERTIFICATE_REPORT, server.ca_crt_path, cwd=server.project_dir)
-    text = finished.stdout.decode("utf-8", "replace")
-    report = parse_certificate_report(text)
-    if not finished.is_good or report is None:
-        said = first_complaint(finished.stderr) or "no report that can be read"
-        raise Unfit(f"openssl cannot read {shown}: {said}", hint=_ANOTHER_HINT)
-    return report, text
 
 
 def _check_pair(server: Server, runner: Runner, certificate_report: str) -> None:

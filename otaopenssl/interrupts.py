@@ -20,21 +20,19 @@ class _State:
 
     def __init__(self) -> None:
         self.depth = 0
-        self.waiting = False
-        self.raised = False
+        self.is_asked = False
+        self.is_deaf = False
 
 
 _state = _State()
 
 
 def _on_signal(_number: int, _frame: FrameType | None) -> None:
-    if _state.raised:
+    if _state.is_deaf or _state.is_asked:
         return
-    if _state.depth:
-        _state.waiting = True
-        return
-    _state.raised = True
-    raise Interrupted
+    _state.is_asked = True
+    if not _state.depth:
+        raise Interrupted
 
 
 @contextmanager
@@ -43,14 +41,14 @@ def listening() -> Iterator[None]:
 
     After the block a signal changes nothing any more: what remains is to end with the status that is known.
     """
-    _state.waiting = _state.raised = False
+    _state.is_asked = _state.is_deaf = False
     for number in _SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _on_signal)
     try:
         yield
     finally:
-        _state.raised = True
+        _state.is_deaf = True
 
 
 @contextmanager
@@ -62,21 +60,26 @@ def held() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    was_asked = _state.is_asked
     _state.depth += 1
     try:
         yield
     finally:
         _state.depth -= 1
-    if _state.waiting and not _state.depth:
-        _state.waiting = False
-        _state.raised = True
+    if not was_asked and not _state.depth:
+        check()
+
+
+def check() -> None:
+    """Raise ``Interrupted`` where a signal has asked for it, also if the exception of that time was lost.
+
+    Python drops an exception that a signal raises in a destructor or a callback; so what starts work asks again.
+    """
+    if _state.is_asked and not _state.is_deaf:
         raise Interrupted
 
 
 def hold_for_good() -> None:
     """From here on the run is finished rather than interrupted; raises ``Interrupted`` where a signal came before."""
-    waiting = _state.waiting
-    _state.waiting = False
-    _state.raised = True
-    if waiting:
-        raise Interrupted
+    check()
+    _state.is_deaf = True

@@ -4,6 +4,7 @@ A path is where a file lies; a place is how the guide's commands name it. DEVICE
 so that the same words name the real tree from the project directory and a staged one from a workbench.
 """
 
+import stat
 from pathlib import Path
 from typing import NamedTuple
 
@@ -80,3 +81,11 @@ class Server(NamedTuple):
             "device_id": device_id,
             "device_dir": f"{places['DEVICES_DIR']}/{uuid}",
         }
+
+
+def listing(device_dir: Path) -> dict[str, str]:
+    """The names in a device directory with their modes in octal, or where they link to."""
+    return {
+        path.name: f"-> {path.readlink()}" if path.is_symlink() else f"{stat.S_IMODE(path.lstat().st_mode):04o}"
+        for path in sorted(device_dir.iterdir())
+    }

@@ -24,59 +24,35 @@ def hidden_folder(folder: Path) -> Iterator[None]:
     Meant for a moment (reserving serials, making or removing a workbench, publishing): interrupting signals wait until
     the block has ended. Raises Unfit where the folder cannot be made or locked.
     """
+    waited: int | None = None
     while True:
         with held():
-            descriptor = _try_lock(folder)
-            if descriptor is not None:
+            descriptor = _opened(folder) if waited is None else waited
+            if descriptor is not None and (waited is not None or _is_locked_now(descriptor, folder)):
+                waited = None
                 try:
-                    yield
+                    if _names(folder / _LOCK_NAME, descriptor):
+                        yield
+                        return
                 finally:
                     _leave(folder, descriptor)
-                return
-        _wait(folder)
+                continue
+        if descriptor is not None:
+            waited = _locked_after_waiting(descriptor)
 
 
-def _try_lock(folder: Path) -> int | None:
-    """A descriptor that holds the folder's lock, or None where another run has it or has just removed the folder."""
+@contextmanager
+def directory(path: Path) -> Iterator[None]:
+    """Hold a directory alone, against other runs that hold it in this way. Raises Unfit where it cannot be locked."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        with suppress(FileExistsError):
-            folder.mkdir(mode=0o700)
-        descriptor = os.open(folder / _LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        if isinstance(error, FileNotFoundError) and folder.parent.is_dir():
-            return None
-        raise not_writable(error, str(folder)) from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    except OSError as error:
-        os.close(descriptor)
-        raise Unfit(
-            f"{quoted(folder)} cannot be locked: {reason(error)}", hint="use a file system that supports flock(2)"
-        ) from error
-    if not _names(folder / _LOCK_NAME, descriptor):
-        os.close(descriptor)
-        return None
-    return descriptor
-
-
-def _wait(folder: Path) -> None:
-    """Wait until the run that holds the folder's lock lets it go."""
-    with suppress(FileNotFoundError):
-        descriptor = os.open(folder / _LOCK_NAME, os.O_RDWR | os.O_CLOEXEC)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-        finally:
-            os.close(descriptor)
-
-
-def _leave(folder: Path, descriptor: int) -> None:
-    if os.listdir(folder) == [_LOCK_NAME]:  # noqa: PTH208 - names, not paths
-        (folder / _LOCK_NAME).unlink()
-        folder.rmdir()
-    os.close(descriptor)
+        except OSError as error:
+            raise _cannot_lock(path, error) from error
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def take(path: Path) -> int:
@@ -124,6 +100,56 @@ def is_shared_with_others(descriptor: int) -> bool:
     return False
 
 
+def _opened(folder: Path) -> int | None:
+    """A descriptor of the folder's lock file, both made where missing; None where another run just removed them."""
+    is_new = False
+    try:
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+            is_new = True
+        return os.open(folder / _LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        if isinstance(error, FileNotFoundError) and folder.parent.is_dir() and not folder.is_symlink():
+            return None
+        if is_new:
+            with suppress(OSError):
+                folder.rmdir()
+        raise not_writable(error, str(folder)) from error
+
+
+def _is_locked_now(descriptor: int, folder: Path) -> bool:
+    """Lock the file if no other run holds it; whether that was so."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        os.close(descriptor)
+        raise _cannot_lock(folder, error) from error
+    return True
+
+
+def _locked_after_waiting(descriptor: int) -> int:
+    """The descriptor, once the run that holds the lock has let it go."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _leave(folder: Path, descriptor: int) -> None:
+    """Let the folder go; whoever is the last in it removes it, unless the next run is already there."""
+    try:
+        with suppress(OSError):
+            if _names(folder / _LOCK_NAME, descriptor) and os.listdir(folder) == [_LOCK_NAME]:  # noqa: PTH208
+                (folder / _LOCK_NAME).unlink()
+                folder.rmdir()
+    finally:
+        os.close(descriptor)
+
+
 def _names(path: Path, descriptor: int) -> bool:
     try:
         named = path.stat()
@@ -131,3 +157,7 @@ def _names(path: Path, descriptor: int) -> bool:
         return False
     opened = os.fstat(descriptor)
     return (named.st_dev, named.st_ino) == (opened.st_dev, opened.st_ino)
+
+
+def _cannot_lock(path: Path, error: OSError) -> Unfit:
+    return Unfit(f"{quoted(path)} cannot be locked: {reason(error)}", hint="use a file system that supports flock(2)")

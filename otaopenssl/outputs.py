@@ -18,8 +18,8 @@ PKCS8_KEY = "PRIVATE KEY"
 
 CLIENT_AUTH = "TLS Web Client Authentication"
 
-# The PEM label that a step's -out file must carry, by the step's name; a step that is not here may write any.
-LABEL_BY_STEP: Mapping[str, str] = {
+# The PEM label that a step's -out file must carry, by the step's kind; a step that is not here may write any.
+LABEL_BY_KIND: Mapping[str, str] = {
     "ecparam | ec": SEC1_KEY,
     "pkcs8": PKCS8_KEY,
     "req -new": CSR,
@@ -43,7 +43,7 @@ _CONFIG_FAULT = (
     r"configuration file routines|X509 V3 routines|x509v3 routines|on line \d+ of config|config file|"
     r"extension section|unknown extension|error in extension|distinguished_name|problems? making certificate request|"
     r"error making certificate request|No template, please set one up|"
-    r"no objects specified in config"
+    r"no objects specified in config|string mask"
 )
 
 
@@ -110,7 +110,7 @@ class CertificateReport(NamedTuple):
     def common_names(self) -> tuple[str, ...]:
         """Each CN of the subject; device UUIDs hold no character that a name would have to escape."""
         parts = (part.partition("=") for part in re.split(r", ?| \+ ", self.subject))
-        return tuple(value.strip() for name, _, value in parts if name.strip() == "CN")
+        return tuple(value.strip(" ") for name, _, value in parts if name.strip(" ") == "CN")
 
     @property
     def may_sign_certificates(self) -> bool:
@@ -184,7 +184,7 @@ def first_complaint(stderr: bytes) -> str:
 
     PEM blocks are removed, control characters escaped: the line may be shown and recorded.
     """
-    text = _BLOCK.sub(b"", stderr).decode("utf-8", "replace")
+    text = _BLOCK.sub(b"", stderr).partition(b"-----BEGIN ")[0].decode("utf-8", "replace")
     for line in text.splitlines():
         line = line.strip()
         if line and not re.fullmatch(_CHATTER, line):
@@ -221,7 +221,8 @@ def _decoded(body: bytes) -> bytes | None:
 
 def _unindented(text: str) -> str:
     """The lines of a text without their indentation, each between line ends."""
-    return "\n".join(["", *(line.strip() for line in text.splitlines()), ""])
+    lines = (line.strip(" ") for line in text.split("\n"))
+    return "\n".join(["", *filter(None, lines), ""])
 
 
 _Extensions = dict[str, tuple[tuple[str, ...], bool]]
@@ -234,16 +235,17 @@ def _read_report(text: str) -> tuple[dict[str, str], _Extensions]:
     """
     fields: dict[str, str] = {}
     extensions: _Extensions = {}
-    for line, following in pairwise([*text.splitlines(), ""]):
+    # Only a newline ends a line: OpenSSL 3.5 and later print other line separators in a name as they are.
+    for line, following in pairwise([*text.split("\n"), ""]):
         indent = len(line) - len(line.lstrip(" "))
-        name, colon, value = line.strip().partition(":")
+        name, colon, value = line.strip(" ").partition(":")
         if indent == 12 and name.startswith("X509v3 ") and following.startswith(" " * 16):
-            values = tuple(part.strip() for part in following.split(",") if part.strip())
-            extensions.setdefault(name, (values, value.strip() == "critical"))
+            values = tuple(part.strip(" ") for part in following.split(",") if part.strip(" "))
+            extensions.setdefault(name, (values, value.strip(" ") == "critical"))
         elif colon and 8 <= indent <= 12:
             # A serial number of more than 64 bits stands on the next line.
-            is_on_next_line = name == "Serial Number" and not value.strip()
-            fields.setdefault(name.strip(), (following if is_on_next_line else value).strip())
+            is_on_next_line = name == "Serial Number" and not value.strip(" ")
+            fields.setdefault(name.strip(" "), (following if is_on_next_line else value).strip(" "))
     return fields, extensions
 
 

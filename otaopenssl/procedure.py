@@ -5,13 +5,13 @@ tokenizer: a directory named ``x" -out /etc/passwd "`` stays one argument. The g
 anything else is refused with file, line and reason, so that bash and the tool cannot differ on what a text means.
 """
 
-import shlex
+import re
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import NamedTuple, NoReturn
 
 from otaopenssl.errors import quoted
-from otaopenssl.shellwords import Place, Reader, Token, Word, literal, refuse
+from otaopenssl.shellwords import Place, Reader, Token, Word, literal, refuse, shell_joined, shell_quoted
 
 # The one editing that the guide asks of sed: keep the PEM blocks of certificates.
 SED_WORDS = ("sed", "-n", "/-BEGIN CERTIFICATE-/,/-END CERTIFICATE-/p")
@@ -19,6 +19,8 @@ SED_WORDS = ("sed", "-n", "/-BEGIN CERTIFICATE-/,/-END CERTIFICATE-/p")
 _PLACES_OF_OUTPUTS = frozenset({"device_dir", "DEVICES_DIR", "SERVER_DIR"})
 # openssl's other options that write a file: one would miss the workbench and the checks.
 _WRITING_OPTIONS = frozenset({"-CAserial", "-keylogfile", "-keyout", "-msgfile", "-sess_out", "-writerand"})
+# openssl's options that read a file: a relative path would be looked for in the workbench.
+_READING_OPTIONS = frozenset({"-CA", "-CAfile", "-CAkey", "-cert", "-certfile", "-config", "-extfile", "-in", "-key"})
 _LARGEST_TEXT = 64 * 1024
 
 
@@ -32,9 +34,9 @@ class BoundStep(NamedTuple):
 
     def quoted(self) -> str:
         """The step as one line of shell, every argument quoted, ready to paste."""
-        line = " | ".join(shlex.join(command) for command in self.commands)
+        line = " | ".join(shell_joined(command) for command in self.commands)
         if self.redirect is not None:
-            line += f" > {shlex.quote(self.redirect)}"
+            line += f" > {shell_quoted(self.redirect)}"
         return line + (" || true" if self.step.may_fail else "")
 
 
@@ -51,14 +53,23 @@ class Step(NamedTuple):
     line: int
 
     @property
+    def kind(self) -> str:
+        """What the step is: each openssl subcommand, with -new, -req and -x509 where they matter; cat, ln, sed."""
+        return " | ".join(_command_kind(command) for command in self.commands)
+
+    @property
     def name(self) -> str:
-        """What the step is known by: each subcommand, with -new, -req, -x509 or -text where they tell it apart."""
-        return " | ".join(_command_name(command) for command in self.commands)
+        """What the step is called in messages: its kind, and -text where it prints a report."""
+        return f"{self.kind} -text" if self.has("-text") else self.kind
 
     @property
     def programs(self) -> tuple[str, ...]:
         """The program of each command: openssl, cat, ln or sed."""
         return tuple(literal(words[0]) or "" for words in self.commands)
+
+    def link_word(self) -> Word | None:
+        """The word that names the link which an ``ln -s`` makes."""
+        return self.commands[0][3] if self.programs == ("ln",) else None
 
     def output_words(self) -> tuple[Word, ...]:
         """The words that name what the step writes: each ``-out``, then the ``>``."""
@@ -92,10 +103,19 @@ class Text(NamedTuple):
     file: str
     steps: tuple[Step, ...]
 
+    def names_in(self, place: str) -> tuple[str, ...]:
+        """Names in the directory of ``place`` that the commands name, each once, in the text's order."""
+        return self._names_after(place, "/")
+
     def config_names(self) -> tuple[str, ...]:
         """Names of the files in certs/ that the commands read, each once, in the text's order."""
+        return self._names_after("CWD", "/certs/")
+
+    def _names_after(self, place: str, prefix: str) -> tuple[str, ...]:
         words = (word for step in self.steps for command in step.commands for word in command)
-        return tuple(dict.fromkeys(name for word in words if (name := _config_name(word))))
+        literals = (word[1] for word in words if len(word) > 1 and word[0] == Place(place) and isinstance(word[1], str))
+        names = (path.removeprefix(prefix).partition("/")[0] for path in literals if path.startswith(prefix))
+        return tuple(dict.fromkeys(name for name in names if name not in ("", ".", "..")))
 
 
 def parse_text(content: bytes, file: str) -> Text:
@@ -174,20 +194,31 @@ class _Check:
                 self.refuse(f"the program {quoted(_shown(words[0]))} is none of openssl, cat, ln and sed")
         for word in self.step.output_words():
             self.output(word)
+            if self.step.may_fail:
+                self.refuse("'|| true' may not follow a command that writes a file")
 
     def openssl(self, words: tuple[Word, ...]) -> None:
         subcommand = literal(words[1]) if len(words) > 1 else None
         if subcommand is None or not (subcommand.isidentifier() and subcommand.isascii()):
             self.refuse("'openssl' must be followed by the name of a subcommand")
         for word in words[2:]:
+            start = word[0] if isinstance(word[0], str) else ""
             if literal(word) in _WRITING_OPTIONS:
                 self.refuse(f"option {quoted(literal(word))} writes a file; only '-out' and '>' may name one")
+            if start.startswith("--") or re.match(r"-\w+=", start):
+                self.refuse(f"option {quoted(start)} must be written as the guide writes one: '-name value'")
         if words[-1] == ("-out",):
             self.refuse("'-out' without a file")
+        for option in ("-out", *_READING_OPTIONS):
+            if words.count((option,)) > 1:
+                self.refuse(f"option '{option}' stands twice")
+        for option in _READING_OPTIONS:
+            if any(not _is_anchored(word) for word in _after(words, option)):
+                self.refuse(f"the file of '{option}' must begin with a place or a '/'")
 
     def sed(self, words: tuple[Word, ...], index: int) -> None:
         if tuple(literal(word) for word in words) != SED_WORDS:
-            self.refuse(f"sed may be used only as in the guide: {shlex.join(SED_WORDS)}")
+            self.refuse(f"sed may be used only as in the guide: {shell_joined(SED_WORDS)}")
         if index != 1 or len(self.step.commands) != 2 or self.step.programs[0] != "openssl":
             self.refuse("sed may only follow one openssl command in a pipe")
         if self.step.redirect is None:
@@ -206,8 +237,8 @@ class _Check:
         self.output(words[3])
 
     def operands(self, words: Iterable[Word]) -> None:
-        if any(isinstance(word[0], str) and word[0][:1] in ("", "-") for word in words):
-            self.refuse("an operand must be the name of a file")
+        if not all(_is_anchored(word) for word in words):
+            self.refuse("the name of a file must begin with a place or a '/'")
 
     def output(self, word: Word) -> None:
         """An output must lie where it is staged: below the device, devices or server directory."""
@@ -216,6 +247,11 @@ class _Check:
         stays_below = path.startswith("/") and all(part not in ("", ".", "..") for part in path[1:].split("/"))
         if not (isinstance(first, Place) and first.name in _PLACES_OF_OUTPUTS and stays_below):
             self.refuse("an output must begin with ${device_dir}/, ${DEVICES_DIR}/ or ${SERVER_DIR}/ and stay below it")
+
+
+def _is_anchored(word: Word) -> bool:
+    """Whether a file's name means the same in a workbench as in the project directory."""
+    return isinstance(word[0], Place) or word[0].startswith("/")
 
 
 def _after(words: tuple[Word, ...], option: str) -> tuple[Word, ...]:
@@ -230,16 +266,9 @@ def _shown(word: Word) -> str:
     return "".join(part if isinstance(part, str) else f"${{{part.name}}}" for part in word)
 
 
-def _config_name(word: Word) -> str:
-    match word:
-        case (Place("CWD"), str(path)) if path.startswith("/certs/") and path.count("/") == 2:
-            return path.removeprefix("/certs/")
-    return ""
-
-
-def _command_name(words: tuple[Word, ...]) -> str:
+def _command_kind(words: tuple[Word, ...]) -> str:
     literals = [literal(word) for word in words]
     if literals[0] != "openssl":
         return literals[0] or ""
-    told_apart = [option for option in ("-new", "-req", "-x509", "-text") if option in literals]
+    told_apart = [option for option in ("-new", "-req", "-x509") if option in literals]
     return " ".join([literals[1] or "", *told_apart])

@@ -13,7 +13,7 @@ from otaopenssl.durable import check_writable, not_writable, write_new
 from otaopenssl.errors import Error, Failed, Unfit, quoted, raise_all
 from otaopenssl.execution import Execution
 from otaopenssl.fleet_root import check_server_directory, require
-from otaopenssl.interrupts import held
+from otaopenssl.interrupts import held, hold_for_good
 from otaopenssl.layout import Server
 from otaopenssl.outputs import CertificateReport
 from otaopenssl.procedure import Text
@@ -60,7 +60,7 @@ def _made(server: Server, text: Text, runner: Runner) -> CertificateReport:
         except Unfit as error:
             hint = "correct the config file that it was made by: ./certs/device_ca.cnf"
             raise Failed(f"the fleet root CA that was made is not fit: {error.message}", hint=hint) from error
-        bench.publish_root()
+        bench.publish_root(hold_for_good)
     return report
 
 

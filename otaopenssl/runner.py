@@ -5,7 +5,6 @@ The only place for subprocess. A pipeline's processes are joined by the kernel's
 """
 
 import os
-import shlex
 import signal
 import subprocess
 import threading
@@ -17,8 +16,9 @@ from typing import IO, NamedTuple
 
 from otaopenssl.errors import Failed, quoted, reason
 from otaopenssl.ids import DeviceUUID, ServerName
-from otaopenssl.interrupts import held
+from otaopenssl.interrupts import check, held
 from otaopenssl.outputs import first_complaint
+from otaopenssl.shellwords import shell_joined
 
 CHILD_PATH = "/usr/bin:/bin"
 # Loading the system's trust bundle is four fifths of an x509 command's time, and changes nothing of what it prints.
@@ -72,7 +72,7 @@ class Finished:
 
     def shown(self) -> str:
         """The pipeline as one line of shell, ready to paste."""
-        return " | ".join(shlex.join(command) for command in self.commands)
+        return " | ".join(shell_joined(command) for command in self.commands)
 
 
 class Runner(NamedTuple):
@@ -102,6 +102,7 @@ class Runner(NamedTuple):
         output in place of the result. Raises Failed where a process does not start, ``seconds`` pass or it prints more
         than 1 MiB.
         """
+        check()
         started = time.monotonic()
         with _Pipeline() as pipeline:
             for index, command in enumerate(commands):
@@ -140,7 +141,7 @@ def describe_statuses(finished: Finished) -> str:
     """How the pipeline failed, in words: the first process that was not merely cut off by its reader's end."""
     pairs = [(status, command) for status, command in zip(finished.statuses, finished.commands, strict=True) if status]
     status, command = next(((s, c) for s, c in pairs if s != -signal.SIGPIPE), pairs[0])
-    which = f"'{shlex.join(command[:2])}' " if len(finished.commands) > 1 else ""
+    which = f"'{shell_joined(command[:2])}' " if len(finished.commands) > 1 else ""
     if status < 0:
         return f"{which}was ended by signal {-status}"
     return f"{which}ended with exit status {status}"
@@ -150,7 +151,7 @@ def failure(name: str, finished: Finished) -> Failed:
     """The error for a step that failed: the step, the exit status, openssl's first plain line, the command to paste."""
     complaint = first_complaint(finished.stderr)
     said = f": {complaint}" if complaint else ""
-    return Failed(f"step '{name}' {describe_statuses(finished)}{said}", hint=f"to see it again: {finished.shown()}")
+    return Failed(f"step '{name}' {describe_statuses(finished)}{said}", hint=f"the command was: {finished.shown()}")
 
 
 class _Pipeline:
@@ -201,10 +202,10 @@ class _Pipeline:
                 hint = "check that the program is an executable file for this machine"
                 raise Failed(f"{quoted(executable)} does not start: {words}", hint=hint) from error
             self._processes.append(process)
-        if self._last is not None:
-            self._last.close()
-        self._last = process.stdout
-        self._read(process.stderr)
+            if self._last is not None:
+                self._last.close()
+            self._last = process.stdout
+            self._read(process.stderr)
 
     def wait(self, deadline: float, seconds: float) -> tuple[int, ...]:
         """The exit statuses, once every process has ended and closed what it wrote to."""
@@ -244,7 +245,7 @@ class _Pipeline:
                     process.kill()
 
     def _shown(self) -> str:
-        return " | ".join(shlex.join(command[:2]) for command in self._commands)
+        return " | ".join(shell_joined(command[:2]) for command in self._commands)
 
 
 class _Reader(threading.Thread):

@@ -4,7 +4,6 @@ In guide style the text's lines stand as they are, under exports; in argv style 
 frame around them (directory, environment, the test for a CA) is the same, and nothing in it is an openssl command.
 """
 
-import shlex
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
@@ -14,6 +13,7 @@ from otaopenssl.ids import DeviceID, DeviceUUID
 from otaopenssl.layout import Server
 from otaopenssl.procedure import Step, Text
 from otaopenssl.runner import CHILD_PATH, NO_TRUST_BUNDLE, environment
+from otaopenssl.shellwords import shell_quoted
 
 # How the commands are printed: the guide's own lines, or each bound and quoted.
 Style = Literal["guide", "argv"]
@@ -45,7 +45,7 @@ class Script(NamedTuple):
             "set -e -o pipefail",
             # Bash reads a group as a whole before it runs it, so that the script may also come from standard input.
             "{",
-            f"cd -- {shlex.quote(str(self.server.project_dir))}",
+            f"cd -- {shell_quoted(str(self.server.project_dir))}",
             f"exec </dev/null  # {_noted('stdin-closed')}",
             *self._exports(),
             *self.before,
@@ -88,17 +88,17 @@ class Script(NamedTuple):
         lines = [
             "unset DEVICE_ID OPENSSL_CONF OPENSSL_MODULES OPENSSL_ENGINES LD_PRELOAD LD_LIBRARY_PATH",
             f"export PATH={CHILD_PATH} LC_ALL=C {bundle}",
-            f"export SERVER_NAME={shlex.quote(self.server.name)}",
+            f"export SERVER_NAME={shell_quoted(self.server.name)}",
             f'export DEVICES_DIR="./${{SERVER_NAME}}/devices" CWD="${{PWD}}"  # {_noted("devices-dir-typo")}',
             f'export SERVER_DIR="${{CWD}}/${{SERVER_NAME}}"  # {_noted("server-dir-unset")}',
         ]
         if self.uuid is not None:
-            lines.append(f"export DEVICE_UUID={shlex.quote(self.uuid)}")
+            lines.append(f"export DEVICE_UUID={shell_quoted(self.uuid)}")
             if str(self.device_id) != str(self.uuid):
-                lines.append(f"export DEVICE_ID={shlex.quote(str(self.device_id))}")
+                lines.append(f"export DEVICE_ID={shell_quoted(str(self.device_id))}")
             lines.append('export device_id=${DEVICE_ID:-${DEVICE_UUID}} device_dir="${DEVICES_DIR}/${DEVICE_UUID}"')
         if self.program is not None:
-            lines.append(f'openssl() {{ (exec -a openssl {shlex.quote(self.program)} "$@"); }}')
+            lines.append(f'openssl() {{ (exec -a openssl {shell_quoted(self.program)} "$@"); }}')
         return lines
 
     def _here_documents(self) -> list[str]:
@@ -108,7 +108,8 @@ class Script(NamedTuple):
             mark = "EOF"
             while mark in body.split("\n"):
                 mark += "F"
-            lines += [f"cat > \"${{CWD}}/certs/{name}\" <<'{mark}'", f"{body}{mark}"]
+            path = f'"${{CWD}}/certs/{name}"'
+            lines += [f"[ -e {path} ] || cat > {path} <<'{mark}'", f"{body}{mark}"]
         return lines
 
 

@@ -6,12 +6,16 @@ reserved is not used again: a certificate that carries it may have been seen.
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
-from otaopenssl.durable import not_writable, replace
-from otaopenssl.errors import Error, Unfit, quoted
+from otaopenssl.durable import not_writable, read_bounded, replace
+from otaopenssl.errors import Error, Unfit, quoted, reason
+from otaopenssl.interrupts import held
 from otaopenssl.layout import Server
-from otaopenssl.locks import hidden_folder
+from otaopenssl.locks import directory, hidden_folder
 from otaopenssl.outputs import serial_hex
 
 # RFC 5280, 4.1.2.2: at most 20 octets, and positive, which leaves 159 bits.
@@ -31,36 +35,35 @@ class Reservation(NamedTuple):
     is_new: bool
 
     @property
+    def last(self) -> int:
+        """The last of the numbers."""
+        return self.first + self.quantity - 1
+
+    @property
     def seed(self) -> bytes:
         """The content of a ca.srl from which openssl goes on to ``first``."""
         return _content(self.first - 1)
 
 
-def reserve(server: Server, quantity: int) -> Reservation:
+@contextmanager
+def reserved(server: Server, quantity: int) -> Iterator[Reservation]:
     """Serial numbers for ``quantity`` certificates, taken from the real ca.srl for good.
 
-    Raises Unfit where ca.srl is garbage, used up or cannot be written.
+    Where the block fails and there was no ca.srl before, it is taken away again, unless another run went on from it:
+    the next run then draws another random number, so that no number is used twice. Raises Unfit where ca.srl is
+    garbage, used up or cannot be written.
     """
-    with hidden_folder(server.hidden_dir):
-        last = _last_used(server)
-        first = _random_first() if last is None else last + 1
-        if first + quantity - 1 > _LARGEST:
-            raise _used_up(server)
-        try:
-            replace(server.ca_srl_path, _content(first + quantity - 1))
-        except OSError as error:
-            raise not_writable(error, server.shown(server.ca_srl_path)) from error
-    return Reservation(first, quantity, last is None)
-
-
-def give_back(server: Server, reservation: Reservation) -> None:
-    """Take the ca.srl of a run that made nothing away again, if there was none before and no other run went on from it.
-
-    The next run then draws another random number, so that no number is used twice.
-    """
-    with hidden_folder(server.hidden_dir):
-        if reservation.is_new and _last_used(server) == reservation.first + reservation.quantity - 1:
-            server.ca_srl_path.unlink()
+    reservation = None
+    try:
+        with held():
+            reservation = _reserve(server, quantity)
+        yield reservation
+    except BaseException:
+        if reservation is not None and reservation.is_new:
+            with _alone(server) as path:
+                if _last_used(server) == reservation.last:
+                    path.unlink()
+        raise
 
 
 def check(server: Server) -> list[Error]:
@@ -72,13 +75,40 @@ def check(server: Server) -> list[Error]:
     return [] if last is None or last < _LARGEST else [_used_up(server)]
 
 
+def _reserve(server: Server, quantity: int) -> Reservation:
+    with _alone(server) as path:
+        last = _last_used(server)
+        first = _random_first() if last is None else last + 1
+        reservation = Reservation(first, quantity, last is None)
+        if reservation.last > _LARGEST:
+            raise _used_up(server)
+        try:
+            replace(path, _content(reservation.last))
+        except OSError as error:
+            raise not_writable(error, server.shown(server.ca_srl_path)) from error
+    return reservation
+
+
+@contextmanager
+def _alone(server: Server) -> Iterator[Path]:
+    """The path of the real ca.srl, held alone; servers that share one by a link are held off, too."""
+    with hidden_folder(server.hidden_dir):
+        if server.ca_srl_path.is_symlink():
+            path = server.ca_srl_path.resolve()
+            with directory(path.parent):
+                yield path
+        else:
+            yield server.ca_srl_path
+
+
 def _last_used(server: Server) -> int | None:
     try:
-        content = server.ca_srl_path.read_bytes()[:1024]
+        content = read_bounded(server.ca_srl_path)
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise not_writable(error, server.shown(server.ca_srl_path)) from error
+        shown = quoted(server.shown(server.ca_srl_path))
+        raise Unfit(f"{shown} cannot be read: {reason(error)}", hint="check what it is, its owner and mode") from error
     line = content.partition(b"\n")[0].rstrip(b"\r")
     if not re.fullmatch(rb"(?:[0-9A-Fa-f]{2})+", line):
         raise Unfit(

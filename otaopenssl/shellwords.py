@@ -5,8 +5,10 @@ split, never before it. What bash would expand or interpret beyond that is refus
 QUOTING and EXPANSION.
 """
 
+import os
 import re
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple, NoReturn
 
 from otaopenssl.errors import BadInput, quoted
@@ -66,6 +68,26 @@ class Token(NamedTuple):
     line: int
     start: int
     end: int
+
+
+def shell_quoted(word: str) -> str:
+    """The word as bash reads it back, in printable characters alone, so that it can be shown and pasted."""
+    if word.isprintable():
+        return shlex.quote(word)
+    bytes_ = os.fsencode(word)
+    escaped = "".join(chr(c) if 0x20 <= c < 0x7F and chr(c) not in "'\\" else f"\\x{c:02x}" for c in bytes_)
+    return f"$'{escaped}'"
+
+
+def shell_joined(words: Iterable[str]) -> str:
+    """The words as one line of shell."""
+    return " ".join(map(shell_quoted, words))
+
+
+def written(word: Word) -> str:
+    """The word as a text would write it: in double quotes, its places as ``${name}``."""
+    parts = (re.sub(r'(["\\$`])', r"\\\1", part) if isinstance(part, str) else f"${{{part.name}}}" for part in word)
+    return f'"{"".join(parts)}"'
 
 
 def literal(word: Word) -> str | None:
@@ -226,6 +248,8 @@ class Reader:
         name = ""
         while self._peek() == "_" or (self._peek().isascii() and self._peek().isalnum()):
             name += self._take()
+        if not is_braced and self._at_continuation():
+            self._refuse(f"a line ends within the word after '${name}': write '${{{name}}}'")
         if is_braced and self._take() != "}":
             self._refuse(f"only a name may stand in '${{…}}', which begins with {quoted(name)}")
         if name not in PLACE_NAMES:

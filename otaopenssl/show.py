@@ -1,19 +1,17 @@
 """One use case: the facts of a device's certificate, as openssl reports them."""
 
-import hashlib
-import shlex
-import stat
 from pathlib import Path
 from typing import NamedTuple
 
+from otaopenssl.durable import read_bounded
 from otaopenssl.errors import BadInput, Failed, Unfit, quoted, reason
 from otaopenssl.ids import parse_device_uuid
-from otaopenssl.layout import CERTIFICATE_NAME, Server
-from otaopenssl.outputs import CERTIFICATE, CertificateReport, first_complaint, parse_certificate_report, pem_blocks
+from otaopenssl.layout import CERTIFICATE_NAME, Server, listing
+from otaopenssl.outputs import CERTIFICATE, CertificateReport, pem_blocks
 from otaopenssl.program import Launch
+from otaopenssl.reports import ask_report
 from otaopenssl.runner import CERTIFICATE_REPORT
-
-_LARGEST_FILE = 1024 * 1024
+from otaopenssl.texts import sha256
 
 
 class Shown(NamedTuple):
@@ -58,32 +56,19 @@ def show(server: Server, target: str, launch: Launch) -> Shown:
     path, is_device = certificate_path(server, target)
     shown = server.shown(path)
     try:
-        with path.open("rb") as file:
-            blocks = pem_blocks(file.read(_LARGEST_FILE))
+        blocks = pem_blocks(read_bounded(path))
     except OSError as error:
         raise Unfit(f"{quoted(shown)} cannot be read: {reason(error)}", hint="check its owner and mode") from error
     if not blocks or blocks[0].label != CERTIFICATE or blocks[0].der is None:
         found = f"a PEM file of {blocks[0].label}" if blocks else "no PEM file"
         raise Failed(f"{quoted(shown)} is {found}, expected a PEM certificate", hint="name a certificate")
-    finished = launch().ask(CERTIFICATE_REPORT, path, cwd=server.project_dir)
-    report = parse_certificate_report(finished.stdout.decode("utf-8", "replace"))
-    if not finished.is_good or report is None:
-        said = first_complaint(finished.stderr) or "no report that can be read"
-        raise Failed(f"openssl cannot read {quoted(shown)}: {said}", hint=f"to see it again: {finished.shown()}")
-    digest = hashlib.sha256(blocks[0].der).hexdigest().upper()
+    report, _ = ask_report(launch(), path, cwd=server.project_dir, shown=shown)
+    digest = sha256(blocks[0].der).upper()
     fingerprint = ":".join(digest[i : i + 2] for i in range(0, len(digest), 2))
-    return Shown(path, report, fingerprint, _files(path.parent) if is_device else {})
+    return Shown(path, report, fingerprint, listing(path.parent) if is_device else {})
 
 
-def command(server: Server, target: str) -> str:
-    """What ``otaopenssl show`` would run, as one line of shell. Raises Unfit where the target is not there."""
+def command(server: Server, target: str) -> tuple[str, ...]:
+    """The argv that ``otaopenssl show`` would run. Raises Unfit where the target is not there."""
     path, _ = certificate_path(server, target)
-    return shlex.join(CERTIFICATE_REPORT.argv(str(path)))
-
-
-def _files(directory: Path) -> dict[str, str]:
-    """The names in a device directory with their modes, or where they link to."""
-    return {
-        path.name: f"-> {path.readlink()}" if path.is_symlink() else f"{stat.S_IMODE(path.lstat().st_mode):04o}"
-        for path in sorted(directory.iterdir())
-    }
+    return CERTIFICATE_REPORT.argv(str(path))

@@ -2,9 +2,8 @@
 
 import os
 from pathlib import Path
-from typing import NamedTuple
 
-from otaopenssl.durable import not_writable, sync_file, write_new
+from otaopenssl.durable import not_writable, read_bounded, sync_file, write_new
 from otaopenssl.errors import BadInput, Unfit, quoted, raise_all, reason
 from otaopenssl.procedure import Step, Text, parse_text
 from otaopenssl.resources import templates_dir
@@ -36,36 +35,42 @@ _NEEDED_OUTPUTS: dict[str, tuple[Word, ...]] = {
 }
 
 
-class Procedure(NamedTuple):
-    """A set of audited texts: its name, and the directory that they lie in."""
+class Procedure:
+    """A set of audited texts by its name and directory; each text is read once, so that what is shown is what runs."""
 
-    name: str
-    directory: Path
+    def __init__(self, name: str, directory: Path) -> None:
+        self.name = name
+        self._directory = directory
+        self._contents: dict[str, bytes] = {}
+        self._texts: dict[str, Text] = {}
 
     def text_names(self) -> tuple[str, ...]:
         """The names of the texts that it has, in the order of the guide."""
-        return tuple(name for name in TEXT_NAMES if (self.directory / name).is_file())
+        return tuple(name for name in TEXT_NAMES if (self._directory / name).is_file())
 
     def content(self, name: str) -> bytes:
         """The bytes of a text. Raises Unfit where it is missing or cannot be read."""
-        path = self.directory / name
-        try:
-            return path.read_bytes()
-        except OSError as error:
-            raise Unfit(
-                f"procedure {quoted(self.name)} has no readable {quoted(name)}: {reason(error)}",
-                hint="start from the tool's own texts: otaopenssl procedure export",
-            ) from error
+        if name not in self._contents:
+            try:
+                self._contents[name] = read_bounded(self._directory / name)
+            except OSError as error:
+                raise Unfit(
+                    f"procedure {quoted(self.name)} has no readable {quoted(name)}: {reason(error)}",
+                    hint="start from the tool's own texts: otaopenssl procedure export",
+                ) from error
+        return self._contents[name]
 
     def text(self, name: str) -> Text:
         """The parsed text ``name``, checked to make what its command publishes.
 
         Raises BadInput with file, line and reason; Unfit where the text is missing.
         """
-        text = parse_text(self.content(name), str(Path(self.name) / name))
-        _check_places(text, name)
-        _check_outputs(text, name)
-        return text
+        if name not in self._texts:
+            text = parse_text(self.content(name), str(Path(self.name) / name))
+            _check_places(text, name)
+            _check_outputs(text, name)
+            self._texts[name] = text
+        return self._texts[name]
 
     def check_all(self) -> None:
         """Raise BadInput, with every reason at once, unless each text of the directory can be run."""
@@ -80,7 +85,7 @@ class Procedure(NamedTuple):
 
 def sha256(content: bytes) -> str:
     """The SHA-256 digest as lower-case hexadecimal."""
-    # Loads libcrypto, which costs more than most commands' own work.
+    # Imported here because it loads libcrypto, which costs more than most commands' own work.
     import hashlib
 
     return hashlib.sha256(content).hexdigest()
@@ -101,7 +106,9 @@ def find_procedure(option: str, cwd: Path) -> Procedure:
     if option in built_in:
         return built_in[option]
     hint = f"give a directory or one of: {', '.join(built_in)}"
-    if not option or "\0" in option or not (cwd / option).is_dir():
+    if not option.isprintable():
+        raise BadInput(f"the name of procedure {quoted(option)} must be printable", hint="rename the directory")
+    if not option or not (cwd / option).is_dir():
         raise BadInput(f"no procedure {quoted(option)}: neither a built-in name nor a directory", hint=hint)
     procedure = Procedure(option, cwd / option)
     if not procedure.text_names():
@@ -150,7 +157,9 @@ def _check_outputs(text: Text, name: str) -> None:
         for word in _written(step):
             if word[0] != Place(str(place)):
                 refuse(text.file, step.line, f"an output of {name} must begin with ${{{place}}}/")
-        if name == "device.sh" and step.name == "x509 -req":
+            if name == "root.sh" and word not in _NEEDED_OUTPUTS[name]:
+                refuse(text.file, step.line, "root.sh may write ${DEVICES_DIR}/ca.key and ${DEVICES_DIR}/ca.crt alone")
+        if name == "device.sh" and step.kind == "x509 -req":
             _check_signer(text, step)
     written = {word for step in text.steps for word in _written(step)}
     for needed in _NEEDED_OUTPUTS.get(name, ()):
@@ -160,11 +169,13 @@ def _check_outputs(text: Text, name: str) -> None:
 
 def _check_signer(text: Text, step: Step) -> None:
     """The fleet root CA that is checked beforehand must be the one that signs."""
+    if step.has("-set_serial"):
+        refuse(text.file, step.line, "option '-set_serial' would give every device the same serial number")
     for option, word in _CA_WORDS.items():
         if step.option(option) != word:
             refuse(text.file, step.line, f'{option} must be "${{DEVICES_DIR}}{word[1]}"')
 
 
 def _written(step: Step) -> tuple[Word, ...]:
-    link = (step.commands[0][3],) if step.programs == ("ln",) else ()
-    return step.output_words() + link
+    link = step.link_word()
+    return step.output_words() if link is None else (*step.output_words(), link)

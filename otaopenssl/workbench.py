@@ -6,7 +6,7 @@ guide's to the byte, while files reach the real tree only by rename, whole or no
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from otaopenssl import locks
 from otaopenssl.durable import not_writable, sync_file
 from otaopenssl.errors import Unfit, quoted
 from otaopenssl.ids import DeviceUUID
-from otaopenssl.interrupts import held, hold_for_good
+from otaopenssl.interrupts import held
 from otaopenssl.layout import Server
 
 _LIFE_LOCK = "lock"
@@ -29,9 +29,9 @@ class Workbench:
         self.root = root
         self.staged = Server(root, server.name)
 
-    def prepare_device(self, uuid: DeviceUUID) -> Path:
-        """The empty staged directory of a device (0700), beside links to the fleet root CA."""
-        for name in ("ca.key", "ca.crt"):
+    def prepare_device(self, uuid: DeviceUUID, names: Iterable[str]) -> Path:
+        """The empty staged directory of a device (0700), beside links to those ``names`` of the devices directory."""
+        for name in names:
             link = self.staged.devices_dir / name
             if not link.is_symlink():
                 link.symlink_to(self.server.devices_dir / name)
@@ -40,42 +40,45 @@ class Workbench:
         path.chmod(0o700)
         return path
 
-    def publish_device(self, uuid: DeviceUUID) -> None:
+    def publish_device(self, uuid: DeviceUUID, commit: Callable[[], None]) -> None:
         """Put the staged directory of a device into the real tree by one rename, everything in it synced before.
 
-        From the rename on the run counts as finished: a signal no longer interrupts it. Raises Unfit where the device
-        is there by now.
+        ``commit`` is called before the rename, and may still raise. Raises Unfit where the device is there by now.
         """
         staged, real = self.staged.device_path(uuid), self.server.device_path(uuid)
-        with locks.hidden_folder(self.server.hidden_dir):
-            try:
-                _sync_tree(staged)
+        try:
+            _sync_tree(staged)
+            with locks.hidden_folder(self.server.hidden_dir):
                 if os.path.lexists(real):
                     raise device_exists(self.server, uuid)
-                hold_for_good()
+                commit()
                 staged.rename(real)
                 sync_file(self.server.devices_dir)
-            except OSError as error:
-                raise not_writable(error, self.server.shown(real)) from error
+        except OSError as error:
+            raise not_writable(error, self.server.shown(real)) from error
 
-    def publish_root(self) -> None:
+    def publish_root(self, commit: Callable[[], None]) -> None:
         """Put ca.key, then ca.crt into the real devices directory; neither replaces anything.
 
-        A power loss between the two leaves ca.key alone, which no run takes for a fleet root CA.
+        ``commit`` is called before, and may still raise. A power loss between the two leaves ca.key alone, which no run
+        takes for a fleet root CA.
         """
+        linked: list[Path] = []
         with locks.hidden_folder(self.server.hidden_dir):
             try:
                 _sync_tree(self.staged.devices_dir)
-                hold_for_good()
+                commit()
                 for name in ("ca.key", "ca.crt"):
                     # A link, unlike a rename, fails where the name is taken.
                     os.link(self.staged.devices_dir / name, self.server.devices_dir / name)
+                    linked.append(self.server.devices_dir / name)
                     sync_file(self.server.devices_dir)
-            except FileExistsError as error:
-                raise Unfit(
-                    f"{quoted(self.server.shown(Path(error.filename2)))} is there already", hint=_TOO_LATE
-                ) from error
             except OSError as error:
+                for path in linked:
+                    path.unlink()
+                if isinstance(error, FileExistsError):
+                    shown = quoted(self.server.shown(Path(error.filename2)))
+                    raise Unfit(f"{shown} is there already", hint=_TOO_LATE) from error
                 raise not_writable(error, self.server.shown(self.server.devices_dir)) from error
 
 
@@ -95,6 +98,8 @@ def opened(server: Server) -> Iterator[Workbench]:
                 life_lock = locks.take(root / _LIFE_LOCK)
                 bench = Workbench(server, root)
                 bench.staged.devices_dir.mkdir(parents=True)
+                # For the .include lines of configuration files.
+                bench.staged.certs_dir.symlink_to(server.certs_dir)
             except OSError as error:
                 raise not_writable(error, server.shown(server.server_dir)) from error
         yield bench

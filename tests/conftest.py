@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -14,6 +15,12 @@ import pytest
 
 CHECKOUT = Path(__file__).parent.parent
 GUIDE_PATH = "/usr/bin:/bin"
+
+
+# What is started in the background inherits ignored signals; the tests of signals need them.
+for _number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
 
 
 class Ran(NamedTuple):
@@ -65,6 +72,8 @@ def tree(directory: Path) -> dict[str, str]:
             what = f"link {path.readlink()}"
         elif path.is_dir():
             what = f"directory {mode:o}"
+        elif not path.is_file():
+            what = f"special {mode:o}"
         else:
             what = f"file {mode:o} {hashlib.sha256(path.read_bytes()).hexdigest()}"
         found[str(path.relative_to(directory))] = what

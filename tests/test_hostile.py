@@ -1,5 +1,6 @@
 """Bad input: one error line with a hint, the documented status, no traceback, and nothing left or changed."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -128,6 +129,11 @@ def _directory(devices: Path, resign: Resign) -> None:
     (devices / "ca.key").mkdir()
 
 
+def _pipe(devices: Path, resign: Resign) -> None:
+    (devices / "ca.key").unlink()
+    os.mkfifo(devices / "ca.key")
+
+
 def _dangling(devices: Path, resign: Resign) -> None:
     (devices / "ca.key").unlink()
     (devices / "ca.key").symlink_to("/nonexistent/ca.key")
@@ -182,7 +188,8 @@ UNFIT_CAS: dict[str, tuple[Callable[[Path, Resign], None], str]] = {
     "cut key": (_cut("ca.key"), "ca.key"),
     "cut certificate": (_cut("ca.crt"), "ca.crt"),
     "certificate as key": (_swapped, "ca.key' is a PEM file of CERTIFICATE"),
-    "key is a directory": (_directory, "no regular file"),
+    "key is a directory": (_directory, "is a directory"),
+    "key is a pipe": (_pipe, "no regular file"),
     "key is a dangling link": (_dangling, "ca.key' is missing"),
     "key of another CA": (_other_key, "not the private key of"),
     "encrypted key, PKCS#8": (_encrypted("pkcs8", "-topk8", "-passout", "pass:canary"), "is encrypted"),
@@ -297,6 +304,41 @@ def test_wrong_subject(project: Path) -> None:
     path = project / "certs" / "client.cnf"
     path.write_text(path.read_text().replace("$ENV::DEVICE_UUID", "the-same"))
     refused(project, "device", "--uuid", "u1", status=1, saying="expected 'CN=u1'")
+
+
+@pytest.mark.parametrize("name", ["certs/client.cnf", "certs/client.ext", "myservername/devices/ca.srl"])
+@pytest.mark.parametrize("kind", ["pipe", "endless", "large"])
+def test_files_that_have_no_end(project: Path, name: str, kind: str) -> None:
+    """A pipe, a device or a file of gigabytes is refused, neither waited for nor read."""
+    path = project / name
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "endless":
+        path.symlink_to("/dev/zero")
+    else:
+        with path.open("w") as file:
+            file.truncate(3 << 30)
+    before = sorted(map(str, project.rglob("*")))
+    ran = run("device", cwd=project)
+    assert sorted(map(str, project.rglob("*"))) == before
+    assert ran.status == 4, ran.err
+    assert len(ran.error_lines) == 1
+    assert ("more than 1048576 bytes" if kind == "large" else "no regular file") in ran.err
+
+
+def test_an_include_of_a_configuration_file(project: Path) -> None:
+    """A relative .include is found from the project directory; one that a workbench lacks is refused."""
+    assert run("config", "render", cwd=project).status == 0
+    (project / "certs" / "org.cnf").write_text("[dn]\nO = Fleet\n")
+    path = project / "certs" / "client.cnf"
+    own = path.read_text()
+    path.write_text(own + ".include certs/org.cnf\n")
+    made = run("device", "--uuid", "u1", cwd=project)
+    assert made.status == 0, made.err
+    subject = openssl("x509", "-in", "myservername/devices/u1/client.pem", "-noout", "-subject", cwd=project)
+    assert "Fleet" in subject
+    path.write_text(own + ".include ../org.cnf\n")
+    refused(project, "device", status=2, saying="client.cnf: .include '../org.cnf' must begin with")
 
 
 def test_config_that_is_a_directory(project: Path) -> None:

@@ -25,7 +25,7 @@ def signalling_program(path: Path, real: str, number: int, name: str, *, after: 
     Before the real work it then waits to be ended; ``after`` it the tool has all it waits for.
     """
     count = path.with_name("count")
-    end = "" if after else "while :; do sleep 1; done\n"
+    end = "" if after else "for i in {1..60}; do sleep 1; done\n"
     signal_line = f'[ "$n" = {number} ] && {{ kill -{name} "$PPID"; {end}}}\n'
     body = f'{real} "$@"; status=$?\n{signal_line}exit $status\n' if after else f'{signal_line}exec {real} "$@"\n'
     return write_program(
@@ -198,7 +198,104 @@ def test_a_finished_run_is_not_interrupted() -> None:
     with interrupts.listening():
         interrupts.hold_for_good()
         os.kill(os.getpid(), signal.SIGINT)
-    with interrupts.listening(), interrupts.held():
+    reached = []
+    with pytest.raises(Interrupted), interrupts.listening(), interrupts.held():
         os.kill(os.getpid(), signal.SIGINT)
-        with pytest.raises(Interrupted):
-            interrupts.hold_for_good()
+        reached.append("held")
+        interrupts.hold_for_good()
+        reached.append("published")
+    assert reached == ["held"]
+
+
+class _Lost:
+    """Loses the exception that a signal raises in its destructor, as Python does."""
+
+    def __del__(self) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        [None for _ in range(10)]
+
+
+@pytest.mark.usefixtures("own_handlers")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_lost_interrupt_is_asked_for_again() -> None:
+    """Where Python dropped the exception, the next step that would start work raises it."""
+    with pytest.raises(Interrupted), interrupts.listening():
+        _Lost()
+        with interrupts.held():
+            pass
+        interrupts.check()
+
+
+def test_signals_in_other_threads_wait_for_the_main_one() -> None:
+    """A block that is held in a worker neither delays nor receives what belongs to the main thread."""
+    seen: list[int] = []
+
+    def work() -> None:
+        with interrupts.held():
+            seen.append(interrupts._state.depth)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [0]
+
+
+def test_an_interrupt_while_publishing_takes_the_serial_file_back(project: Path, devices: Path) -> None:
+    """After the certificate is signed and before the rename, a signal still leaves nothing, ca.srl included."""
+    before = tree(project)
+    script = (
+        "import os, signal, sys\n"
+        "from otaopenssl import workbench\n"
+        "real = workbench._sync_tree\n"
+        "workbench._sync_tree = lambda path: (os.kill(os.getpid(), signal.SIGINT), real(path))\n"
+        "from otaopenssl.cli import run\n"
+        "sys.exit(run(['device', '--uuid', 'u1']))\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], cwd=project, check=False, capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (130, "otaopenssl: interrupted, nothing was left behind\n")
+    assert tree(project) == before
+
+
+def test_signals_outside_the_commands_own_time(project: Path) -> None:
+    """Before anything is made a signal ends the program with 130 and no word; after the result it changes nothing."""
+    early = (
+        "import os, signal, sys\n"
+        "import otaopenssl.__main__ as entry\n"
+        "os.kill(os.getpid(), signal.{name})\n"
+        "print('not reached')\n"
+    )
+    late = (
+        "import atexit, os, signal, sys\n"
+        "import otaopenssl.__main__ as entry\n"
+        "atexit.register(lambda: os.kill(os.getpid(), signal.{name}))\n"
+        "sys.argv[1:] = ['--version']\n"
+        "entry.main()\n"
+    )
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        for script, status in ((early, 130), (late, 0)):
+            command = [sys.executable, "-c", script.format(name=name)]
+            ended = subprocess.run(command, cwd=project, check=False, capture_output=True, text=True)
+            assert (ended.returncode, ended.stderr) == (status, "")
+            assert "not reached" not in ended.stdout
+
+
+def test_the_hidden_folder_under_contention(tmp_path: Path) -> None:
+    """However many runs come and go, each holds the folder alone, and the last one leaves nothing."""
+    script = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from otaopenssl.locks import hidden_folder\n"
+        "base = Path(sys.argv[1])\n"
+        "for _ in range(300):\n"
+        "    with hidden_folder(base / 'hidden'):\n"
+        "        (base / 'alone').mkdir()\n"
+        "        (base / 'alone').rmdir()\n"
+    )
+    runs = [
+        subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stderr=subprocess.PIPE, text=True)
+        for _ in range(6)
+    ]
+    for ended in runs:
+        _, err = ended.communicate(timeout=120)
+        assert (ended.returncode, err) == (0, "")
+    assert list(tmp_path.iterdir()) == []

@@ -15,16 +15,23 @@ from tests.conftest import CHECKOUT, tree
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with the wheel and the sdist of the files that git tracks."""
     source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("dist")
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=CHECKOUT, check=True, capture_output=True, text=True,
-    ).stdout  # fmt: skip
-    for name in filter(None, listed.split("\0")):
+    for name in sources():
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         (source / name).write_bytes((CHECKOUT / name).read_bytes())
     command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(source)]
     subprocess.run(command, check=True, capture_output=True)
     return out
+
+
+def sources() -> list[str]:
+    """The files of the project: those that git does not ignore, or in an unpacked sdist all but what running made."""
+    if not (CHECKOUT / ".git").exists():
+        made = ("__pycache__", ".venv", ".mypy_cache", ".pytest_cache", ".ruff_cache")
+        names = [name for name, what in tree(CHECKOUT).items() if what.startswith("file")]
+        return [name for name in names if not set(made) & set(Path(name).parts)]
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=CHECKOUT, check=True, capture_output=True, text=True).stdout
+    return [name for name in listed.split("\0") if name]
 
 
 def tracked(*directories: str) -> set[str]:

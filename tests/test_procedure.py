@@ -93,13 +93,14 @@ def test_places() -> None:
 
 def test_pipes_redirections_and_failures() -> None:
     """A pipeline, one > at its end and || true."""
-    text = 'openssl a | openssl b>"${device_dir}/f"|| true\nopenssl c > ${device_dir}/g # why\n'
+    text = 'openssl a | openssl b|| true\nopenssl c>"${device_dir}/g" # why\n'
     first, second = (step.bind(PLACES) for step in parsed(text).steps)
     assert first.commands == (("openssl", "a"), ("openssl", "b"))
-    assert (first.redirect, first.step.may_fail) == ("<device_dir>/f", True)
-    assert first.quoted() == "openssl a | openssl b > '<device_dir>/f' || true"
+    assert (first.redirect, first.step.may_fail) == (None, True)
+    assert first.quoted() == "openssl a | openssl b || true"
+    assert second.quoted() == "openssl c > '<device_dir>/g'"
     assert (second.redirect, second.step.may_fail, second.step.line) == ("<device_dir>/g", False, 2)
-    assert second.step.source == "openssl c > ${device_dir}/g"
+    assert second.step.source == 'openssl c>"${device_dir}/g"'
 
 
 REFUSED = {
@@ -176,7 +177,17 @@ REFUSED = {
     "output above": ('openssl x -out "${device_dir}/../f"', "must begin with"),
     "output beside": ('openssl x -out "${device_dir}x"', "must begin with"),
     "output is the directory": ('openssl x -out "${device_dir}/"', "must begin with"),
-    "second output": ('openssl x -out "${device_dir}/f" -out /g', "must begin with"),
+    "second output": ('openssl x -out "${device_dir}/f" -out /g', "'-out' stands twice"),
+    "two signers": ('openssl x -CA "${DEVICES_DIR}/ca.crt" -CA /evil.crt', "'-CA' stands twice"),
+    "output with equals": ("openssl x -out=/g", "'-out=/g' must be written"),
+    "output with two dashes": ('openssl x --out "${device_dir}/f"', "'--out' must be written"),
+    "serial file with equals": ("openssl x -CAserial=/g", "must be written"),
+    "place after equals": ("openssl x -out=${device_dir}/f", "'-out=' must be written"),
+    "relative config": ("openssl x -config certs/client.cnf", "'-config' must begin with a place"),
+    "relative input": ("openssl x -in ./f", "'-in' must begin with a place"),
+    "place before a line end": ("openssl x $device_id\\\nx", "a line ends within the word"),
+    "quoted place before a line end": ('openssl x "$device_id\\\nx"', "a line ends within the word"),
+    "output that may fail": ('openssl x -out "${device_dir}/f" || true', "'|| true' may not follow"),
     "output in CWD": ('openssl x -out "${CWD}/f"', "must begin with"),
     "redirection elsewhere": ("openssl x > /etc/passwd", "must begin with"),
     "keyout": ('openssl x -keyout "${device_dir}/f"', "'-keyout' writes a file"),
@@ -184,10 +195,12 @@ REFUSED = {
     "cat of standard input": ("cat > ${device_dir}/f", "cat may be used only"),
     "cat to standard output": ("cat f", "cat may be used only"),
     "cat in a pipe": ("cat f | openssl x", "cat may be used only"),
-    "cat with an option": ("cat -v f > ${device_dir}/g", "name of a file"),
-    "ln by force": ("ln -sf a ${device_dir}/b", "ln may be used only"),
+    "cat with an option": ("cat -v /f > ${device_dir}/g", "name of a file"),
+    "cat of a relative path": ("cat f > ${device_dir}/g", "name of a file"),
+    "relative link": ("ln -s a ${device_dir}/b", "name of a file"),
+    "ln by force": ("ln -sf /a ${device_dir}/b", "ln may be used only"),
     "hard link": ("ln a ${device_dir}/b", "ln may be used only"),
-    "link elsewhere": ("ln -s a /etc/b", "must begin with"),
+    "link elsewhere": ("ln -s /a /etc/b", "must begin with"),
     "another sed": ("openssl x | sed -i s/a/b/ > ${device_dir}/f", "sed may be used only as in the guide"),
     "sed alone": ("sed -n '/-BEGIN CERTIFICATE-/,/-END CERTIFICATE-/p' > ${device_dir}/f", "in a pipe"),
     "nothing": ("", "no command"),
@@ -228,6 +241,10 @@ OWN_TEXTS = {
     "another signer": ("device.sh", '-CA "${DEVICES_DIR}/ca.crt"', '-CA "${device_dir}/ca.crt"', "-CA must be"),
     "no certificate": ("device.sh", '-out "${device_dir}/client.pem"', '-out "${device_dir}/other.pem"', "client.pem"),
     "a place without value": ("device.sh", "-days 365", "-days $device_gateway_port", "has no value in device.sh"),
+    "a serial number for all": ("device.sh", "-CAcreateserial", "-set_serial 7", "'-set_serial' would"),
+    "a third file of the root": (
+        "root.sh", '-out "${DEVICES_DIR}/ca.crt"', '-out "${DEVICES_DIR}/other.crt"', "root.sh may write",
+    ),
     "a broken line": ("gateway.sh", "-showcerts", "-showcerts; id", "';' joins commands"),
 }  # fmt: skip
 
@@ -263,6 +280,9 @@ def test_own_text_is_what_runs(project: Path) -> None:
 
 def test_no_such_procedure(project: Path) -> None:
     """A name that is neither built in nor a directory of texts."""
-    for value in ("nosuch", "", "certs", "/nonexistent", "a\nb"):
+    for value in ("nosuch", "", "certs", "/nonexistent"):
         ran = run("device", "--procedure", value, cwd=project)
         assert (ran.status, "no procedure" in ran.err) == (2, True)
+    (project / "a\nb").mkdir()
+    ran = run("device", "--procedure", "./a\nb", cwd=project)
+    assert (ran.status, "'./a\\nb' must be printable" in ran.err) == (2, True)

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import typer
-from typer.exceptions import TyperException
 
 from otaopenssl import __version__
 from otaopenssl.cli import commands, terminal
 from otaopenssl.cli.options import Directory, OpenSSL, Place
 from otaopenssl.errors import BadInput, Error, Interrupted, Unfit, quoted, reason
 from otaopenssl.interrupts import listening
+
+# The base of all usage errors has no public name in any version; BadParameter, which has one, derives from it.
+_UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
 app = typer.Typer(
     name="otaopenssl",
@@ -65,8 +67,10 @@ def run(arguments: Sequence[str], dropped: Sequence[str] = ()) -> int:
 
 def _run(arguments: Sequence[str]) -> int:
     try:
+        if sys.stdout is None:
+            raise Unfit("standard output is closed", hint="give the result a place to go, such as >/dev/null")
         returned = app(list(arguments), prog_name="otaopenssl", standalone_mode=False)
-    except TyperException as error:
+    except _UsageError as error:
         failure: Error = _usage_error(error)
     except Error as error:
         failure = error
@@ -79,8 +83,9 @@ def _run(arguments: Sequence[str]) -> int:
     return failure.status
 
 
-def _usage_error(error: TyperException) -> BadInput:
+def _usage_error(error: Exception) -> BadInput:
     """A usage error of typer in the form of the tool's own."""
-    message = re.sub(r"^No such option: (\S+)", r"No such option '\1'", error.format_message()).rstrip(".")
+    message = str(getattr(error, "format_message", error.__str__)()).rstrip(".")
+    message = re.sub(r"^No such option: (\S+)", r"No such option '\1'", message)
     command = getattr(getattr(error, "ctx", None), "command_path", "otaopenssl")
     return BadInput(message[:1].lower() + message[1:], hint=f"see '{command} --help'")

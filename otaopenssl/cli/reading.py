@@ -11,14 +11,21 @@ from otaopenssl.cli.options import Place, Running
 from otaopenssl.departures import DEPARTURES
 from otaopenssl.ids import DeviceUUID, ServerName
 from otaopenssl.runner import NO_TRUST_BUNDLE, QUESTIONS, environment
+from otaopenssl.shellwords import shell_joined
 
 
 def show(running: Running, target: str) -> None:
     """Print the facts of a certificate."""
     server = session.server(running)
     if running.dry_run:
-        variables = " ".join(f"{name}={value}" for name, value in NO_TRUST_BUNDLE.items())
-        terminal.result(f"#!/usr/bin/env bash\n{variables} {shows.command(server, target)}")
+        argv = shows.command(server, target)
+        variables = environment(server.name) | NO_TRUST_BUNDLE
+        if running.json:
+            terminal.result_json({"environment": variables, "commands": [argv]})
+            return
+        program = session.program_for_script(running.place) or argv[0]
+        words = ["env", "-i", *(f"{name}={value}" for name, value in variables.items()), program, *argv[1:]]
+        terminal.result(f"#!/usr/bin/env bash\n{shell_joined(words)}")
         return
     found = shows.show(server, target, session.launcher(running, server))
     path = server.shown(found.path)

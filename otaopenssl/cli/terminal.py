@@ -4,22 +4,26 @@ Lines are lower case without a full stop; values stand in quotes; an error has o
 problems indented under it, and hints, which are actions.
 """
 
-import errno
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
 
-from otaopenssl.errors import Error
+from otaopenssl.errors import Error, Unfit, reason
 
 _NAME = "otaopenssl"
 
 
 def result(text: str) -> None:
-    """Print a result; it is out, or the OSError of a full or closed standard output is raised, when this returns."""
-    if sys.stdout is None:
-        raise OSError(errno.EBADF, "standard output is closed")
-    sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
-    sys.stdout.flush()
+    """Print a result, which is out when this returns. Raises Unfit where standard output cannot be written."""
+    try:
+        sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise Unfit(
+            f"standard output cannot be written: {reason(error)}", hint="what was made before is there all the same"
+        ) from error
 
 
 def result_json(document: Mapping[str, object]) -> None:
@@ -32,7 +36,7 @@ def result_json(document: Mapping[str, object]) -> None:
 def table(rows: Mapping[str, str]) -> str:
     """Lines of a name and a value, the values aligned."""
     width = max(map(len, rows), default=0)
-    return "".join(f"{name:<{width}}  {value}\n" for name, value in rows.items())
+    return "".join(f"{name:<{width}}  {_printable(value)}\n" for name, value in rows.items())
 
 
 def note(text: str) -> None:
@@ -59,5 +63,10 @@ def _say(text: str) -> None:
     """Write to standard error; where that is closed or full there is nobody to tell."""
     with suppress(OSError):
         if sys.stderr is not None:
-            sys.stderr.write(f"{text}\n")
+            sys.stderr.write("\n".join(map(_printable, text.split("\n"))) + "\n")
             sys.stderr.flush()
+
+
+def _printable(line: str) -> str:
+    """The line with what would steer a terminal shown as escapes: openssl prints some of it in names as it is."""
+    return line if line.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
