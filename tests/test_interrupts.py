@@ -12,6 +12,7 @@ import pytest
 
 from otaopenssl import interrupts
 from otaopenssl.errors import Interrupted
+from otaopenssl.runner import Runner
 from tests.conftest import openssl, run, tree, write_program
 
 UUID = "u1"
@@ -223,7 +224,7 @@ def test_a_lost_interrupt_is_asked_for_again() -> None:
         _Lost()
         with interrupts.held():
             pass
-        interrupts.check()
+        Runner("/bin/true", {}).run([("openssl", "version")], cwd=Path("/"))
 
 
 def test_signals_in_other_threads_wait_for_the_main_one() -> None:
@@ -240,14 +241,15 @@ def test_signals_in_other_threads_wait_for_the_main_one() -> None:
     assert seen == [0]
 
 
-def test_an_interrupt_while_publishing_takes_the_serial_file_back(project: Path, devices: Path) -> None:
-    """After the certificate is signed and before the rename, a signal still leaves nothing, ca.srl included."""
+@pytest.mark.parametrize(("module", "function"), [("workbench", "_sync_tree"), ("serials", "replace")])
+def test_an_interrupt_late_in_a_run_takes_the_serial_file_back(project: Path, module: str, function: str) -> None:
+    """As a serial number is written down, or after the certificate is signed: a signal leaves nothing, nor ca.srl."""
     before = tree(project)
     script = (
         "import os, signal, sys\n"
-        "from otaopenssl import workbench\n"
-        "real = workbench._sync_tree\n"
-        "workbench._sync_tree = lambda path: (os.kill(os.getpid(), signal.SIGINT), real(path))\n"
+        f"from otaopenssl import {module} as module\n"
+        f"real = module.{function}\n"
+        f"module.{function} = lambda *given: (real(*given), os.kill(os.getpid(), signal.SIGINT))\n"
         "from otaopenssl.cli import run\n"
         "sys.exit(run(['device', '--uuid', 'u1']))\n"
     )

@@ -87,6 +87,16 @@ def test_the_first_of_a_name_counts() -> None:
     assert report.common_names == ("SAJWA1C78D8V38055",)
 
 
+@pytest.mark.parametrize("separator", ["\u2028", "\u0085", "\x1c", "\x0b", "\f", "\r"])
+def test_a_name_cannot_pass_for_other_lines(separator: str) -> None:
+    """OpenSSL 3.5 and later print line separators in a name as they are; only a newline ends a line here."""
+    name = f"u1{separator}            X509v3 Basic Constraints: critical{separator}                CA:TRUE{separator}x"
+    report = parse_certificate_report(changed("Subject: CN = SAJWA1C78D8V38055", f"Subject: CN = {name}"))
+    assert report is not None
+    assert report.common_names != ("u1",)
+    assert report.is_ca is None
+
+
 def test_times() -> None:
     """openssl's times are aware UTC; anything else is none."""
     assert parse_time("Nov  4 20:44:46 2026 GMT") == datetime(2026, 11, 4, 20, 44, 46, tzinfo=UTC)
