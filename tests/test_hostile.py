@@ -590,3 +590,23 @@ def test_results_that_cannot_be_printed() -> None:
         ran = subprocess.run([*cli().split(), "--version"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert ran.returncode == 4
     assert ran.stderr.count("otaopenssl: error:") == 1
+
+
+@pytest.mark.parametrize(("step", "status"), [("version", 4), ("pkcs8", 1), ("ecparam", 1)])
+def test_openssl_that_hangs(project: Path, tmp_path: Path, real_openssl: str, step: str, status: int) -> None:
+    """A process that does not end is ended after its time, here half a second of the minute, and nothing is left."""
+    hang = f'#!/bin/bash\n[ "$1" = {step} ] && exec sleep 1000\nexec {real_openssl} "$@"\n'
+    program = write_program(tmp_path / "hangs", hang)
+    script = (
+        "import sys\n"
+        "from otaopenssl.runner import Runner\n"
+        "Runner.run.__kwdefaults__['seconds'] = 0.5\n"
+        "from otaopenssl.cli import run\n"
+        f"sys.exit(run(['device', '--openssl', {str(program)!r}]))\n"
+    )
+    before = tree(project)
+    ran = subprocess.run([sys.executable, "-c", script], cwd=project, check=False, capture_output=True, text=True)
+    assert ran.returncode == status, ran.stderr
+    assert "did not end within 0.5 seconds" in ran.stderr
+    assert ran.stderr.count("otaopenssl: error:") == 1
+    assert tree(project) == before
