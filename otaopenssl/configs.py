@@ -5,6 +5,7 @@ unless another run uses it by then.
 """
 
 import difflib
+import errno
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -109,7 +110,7 @@ def render(server: Server, *, force: bool) -> dict[str, Rendered]:
             server.certs_dir.mkdir(exist_ok=True)
             return {name: _rendered(server.certs_dir / name, content, force) for name, content in contents.items()}
         except OSError as error:
-            raise not_writable(error, server.shown(server.certs_dir)) from error
+            raise not_writable(error, server.shown(Path(error.filename or server.certs_dir))) from error
 
 
 def _rendered(path: Path, content: bytes, force: bool) -> Rendered:
@@ -145,6 +146,8 @@ def _shared_certs_dir(server: Server, made: list[Path]) -> int:
             made[:] = [server.certs_dir]
         except FileExistsError:
             made.clear()
+            if server.certs_dir.is_symlink() and not server.certs_dir.exists():
+                raise NotADirectoryError(errno.ENOTDIR, "a link that leads nowhere") from None
         with suppress(FileNotFoundError):  # another run took it back in between
             return locks.share(server.certs_dir)
 

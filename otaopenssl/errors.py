@@ -86,5 +86,5 @@ def quoted(value: object) -> str:
 
 def reason(error: OSError) -> str:
     """The operating system's words for an error, in lower case, without the path that it repeats."""
-    words = error.strerror or type(error).__name__
+    words = error.strerror or str(error) or type(error).__name__
     return words[:1].lower() + words[1:]

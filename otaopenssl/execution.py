@@ -10,11 +10,12 @@ from pathlib import Path
 from otaopenssl.durable import UMASK
 from otaopenssl.errors import BadInput, Failed, quoted, reason
 from otaopenssl.outputs import (
-    LABEL_BY_KIND,
     PUBLIC_LABELS,
     certificate_lines,
+    expected_label,
     first_complaint,
     is_config_fault,
+    is_public_pem,
     is_whole_der,
     pem_blocks,
 )
@@ -36,6 +37,12 @@ class Execution:
         configuration file.
         """
         finished = None
+        for output in bound.outputs:
+            if (self._cwd / output).is_symlink():
+                raise Failed(
+                    f"step '{bound.step.name}' would write through the link {quoted(output)}",
+                    hint="let a text write to names that it has not linked",
+                )
         try:
             if bound.step.programs == ("cat",):
                 self._cat(bound)
@@ -53,7 +60,7 @@ class Execution:
 
     def _openssl(self, bound: BoundStep) -> Finished:
         commands = [argv for argv in bound.commands if argv[0] == "openssl"]
-        is_private = LABEL_BY_KIND.get(bound.step.kind) not in PUBLIC_LABELS
+        is_private = not bound.step.makes_public_files
         redirect = None if bound.redirect is None else self._cwd / bound.redirect
         if redirect is None or len(commands) < len(bound.commands):
             finished = self._runner.run(commands, cwd=self._cwd, is_private=is_private)
@@ -70,13 +77,17 @@ class Execution:
         return finished
 
     def _cat(self, bound: BoundStep) -> None:
-        content = b"".join((self._cwd / name).read_bytes() for name in bound.commands[0][1:])
+        inputs = [self._cwd / name for name in bound.commands[0][1:]]
+        content = b"".join(path.read_bytes() for path in inputs)
         output = self._cwd / str(bound.redirect)
         # Private until it is known to hold no key.
         with open(output, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
             file.write(content)
         if output.read_bytes() != content:
             raise Failed(f"step 'cat' left {quoted(bound.redirect)} incomplete", hint=self._hint(bound))
+        # A certificate among them may have words around it; a key, in whatever form, makes its file private.
+        is_public = all(path.stat().st_mode & 0o077 for path in inputs) and not _holds_private_label(content)
+        _set_mode(output, is_public=is_public)
 
     def _link(self, bound: BoundStep) -> None:
         _, _, target, link = bound.commands[0]
@@ -98,24 +109,31 @@ class Execution:
         content = path.read_bytes()
         if not content:
             raise Failed(f"{what} empty, though it ended with exit status 0", hint=self._hint(bound))
-        expected = LABEL_BY_KIND.get(bound.step.kind)
+        if bound.step.programs == ("cat",):
+            return
+        expected = expected_label(bound.step.kind, is_encrypted=not bound.step.has("-nocrypt"))
         blocks = pem_blocks(content)
         label = blocks[0].label if blocks else None
         if expected is not None and (label != expected or not all(is_whole_der(block.der) for block in blocks)):
             raise Failed(f"{what} as {label or 'no whole PEM file'}, expected {expected}", hint=self._hint(bound))
-        self._set_mode(path, is_public=bool(blocks) and all(block.label in PUBLIC_LABELS for block in blocks))
-
-    def _set_mode(self, path: Path, *, is_public: bool) -> None:
-        """What a step of unknown kind wrote was kept private until here; now it is known whether it holds a key."""
-        mode = 0o666 & ~UMASK if is_public else 0o600
-        if stat.S_IMODE(path.stat().st_mode) != mode:
-            path.chmod(mode)
+        _set_mode(path, is_public=bound.step.makes_public_files or is_public_pem(content))
 
     def _hint(self, bound: BoundStep) -> str:
         """What to do about an output that is wrong: most often the disk is full, which openssl does not say."""
         if not os.statvfs(self._cwd).f_bavail:
             return "free some space: the file system is full"
         return f"try the command by itself: {bound.quoted()}"
+
+
+def _holds_private_label(content: bytes) -> bool:
+    return any(block.label not in PUBLIC_LABELS for block in pem_blocks(content))
+
+
+def _set_mode(path: Path, *, is_public: bool) -> None:
+    """What may hold a key was kept private until here; now it is known whether it does."""
+    mode = 0o666 & ~UMASK if is_public else 0o600
+    if stat.S_IMODE(path.stat().st_mode) != mode:
+        path.chmod(mode)
 
 
 def _fault(bound: BoundStep, finished: Finished) -> Failed | BadInput:

@@ -15,12 +15,11 @@ from otaopenssl.outputs import (
     CERTIFICATE,
     CLIENT_AUTH,
     CertificateReport,
-    first_complaint,
     is_key_of,
     is_whole_der,
     pem_blocks,
 )
-from otaopenssl.reports import ask_report
+from otaopenssl.reports import ask_report, unread
 from otaopenssl.runner import PUBLIC_KEY_REPORT, Runner
 
 _ANOTHER_HINT = "put a fit fleet root CA in its place; a new server name can have a new one: otaopenssl root"
@@ -58,7 +57,7 @@ def examine(server: Server, runner: Runner | None) -> tuple[CertificateReport | 
         if key_is_readable:
             _check_pair(server, runner, text)
     except Error as problem:
-        return None, [*problems, Unfit(problem.message, hint=_ANOTHER_HINT)]
+        return None, [*problems, Unfit(problem.message, hint=problem.hint)]
     return report, problems
 
 
@@ -127,8 +126,7 @@ def _check_pair(server: Server, runner: Runner, certificate_report: str) -> None
     key, certificate = quoted(server.shown(server.ca_key_path)), quoted(server.shown(server.ca_crt_path))
     finished = runner.ask(PUBLIC_KEY_REPORT, server.ca_key_path, cwd=server.project_dir)
     if not finished.is_good:
-        said = first_complaint(finished.stderr) or "no reason given"
-        raise Unfit(f"openssl cannot read {key}: {said}", hint=_ANOTHER_HINT)
+        raise unread(finished, server.shown(server.ca_key_path))
     if not is_key_of(finished.stdout.decode("utf-8", "replace"), certificate_report):
         raise Unfit(f"{key} is not the private key of {certificate}", hint="put the two that belong together there")
 

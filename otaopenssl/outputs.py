@@ -18,8 +18,7 @@ PKCS8_KEY = "PRIVATE KEY"
 
 CLIENT_AUTH = "TLS Web Client Authentication"
 
-# The PEM label that a step's -out file must carry, by the step's kind; a step that is not here may write any.
-LABEL_BY_KIND: Mapping[str, str] = {
+_LABEL_BY_KIND: Mapping[str, str] = {
     "ecparam | ec": SEC1_KEY,
     "pkcs8": PKCS8_KEY,
     "req -new": CSR,
@@ -52,6 +51,22 @@ class PemBlock(NamedTuple):
 
     label: str
     der: bytes | None
+
+
+def expected_label(kind: str, *, is_encrypted: bool) -> str | None:
+    """The PEM label that the -out file of a step of this kind must carry; None where it may be any.
+
+    ``is_encrypted`` is for pkcs8, which encrypts unless told not to.
+    """
+    return "ENCRYPTED PRIVATE KEY" if kind == "pkcs8" and is_encrypted else _LABEL_BY_KIND.get(kind)
+
+
+def is_public_pem(content: bytes) -> bool:
+    """Whether a file is PEM blocks of public things and nothing else; words around them could be a key's."""
+    blocks = pem_blocks(content)
+    return (
+        bool(blocks) and all(block.label in PUBLIC_LABELS for block in blocks) and not _BLOCK.sub(b"", content).strip()
+    )
 
 
 def pem_blocks(content: bytes) -> tuple[PemBlock, ...]:

@@ -17,8 +17,14 @@ from otaopenssl.shellwords import Place, Reader, Token, Word, literal, refuse, s
 SED_WORDS = ("sed", "-n", "/-BEGIN CERTIFICATE-/,/-END CERTIFICATE-/p")
 
 _PLACES_OF_OUTPUTS = frozenset({"device_dir", "DEVICES_DIR", "SERVER_DIR"})
+# Those whose options are known to write no file but the ones that are looked for here.
+_SUBCOMMANDS = frozenset(
+    {"ec", "ecparam", "genpkey", "genrsa", "pkcs8", "pkcs12", "pkey", "req", "rsa", "s_client", "verify", "x509"}
+)
 # openssl's other options that write a file: one would miss the workbench and the checks.
-_WRITING_OPTIONS = frozenset({"-CAserial", "-keylogfile", "-keyout", "-msgfile", "-sess_out", "-writerand"})
+_WRITING_OPTIONS = frozenset(
+    {"-CAserial", "-keylogfile", "-keyout", "-msgfile", "-outpubkey", "-sess_out", "-writerand"}
+)
 # openssl's options that read a file: a relative path would be looked for in the workbench.
 _READING_OPTIONS = frozenset({"-CA", "-CAfile", "-CAkey", "-cert", "-certfile", "-config", "-extfile", "-in", "-key"})
 _LARGEST_TEXT = 64 * 1024
@@ -61,6 +67,11 @@ class Step(NamedTuple):
     def name(self) -> str:
         """What the step is called in messages: its kind, and -text where it prints a report."""
         return f"{self.kind} -text" if self.has("-text") else self.kind
+
+    @property
+    def makes_public_files(self) -> bool:
+        """Whether what the step writes can hold no private key: x509 and req write none, since -keyout is refused."""
+        return all(_subcommand(words) in ("req", "x509") for words in self.commands)
 
     @property
     def programs(self) -> tuple[str, ...]:
@@ -198,9 +209,8 @@ class _Check:
                 self.refuse("'|| true' may not follow a command that writes a file")
 
     def openssl(self, words: tuple[Word, ...]) -> None:
-        subcommand = literal(words[1]) if len(words) > 1 else None
-        if subcommand is None or not (subcommand.isidentifier() and subcommand.isascii()):
-            self.refuse("'openssl' must be followed by the name of a subcommand")
+        if _subcommand(words) not in _SUBCOMMANDS:
+            self.refuse(f"'openssl' must be followed by one of the subcommands {', '.join(sorted(_SUBCOMMANDS))}")
         for word in words[2:]:
             start = word[0] if isinstance(word[0], str) else ""
             if literal(word) in _WRITING_OPTIONS:
@@ -244,9 +254,9 @@ class _Check:
         """An output must lie where it is staged: below the device, devices or server directory."""
         first, *rest = word
         path = "".join(part if isinstance(part, str) else "x" for part in rest)
-        stays_below = path.startswith("/") and all(part not in ("", ".", "..") for part in path[1:].split("/"))
-        if not (isinstance(first, Place) and first.name in _PLACES_OF_OUTPUTS and stays_below):
-            self.refuse("an output must begin with ${device_dir}/, ${DEVICES_DIR}/ or ${SERVER_DIR}/ and stay below it")
+        is_name = path.startswith("/") and "/" not in path[1:] and path[1:] not in ("", ".", "..")
+        if not (isinstance(first, Place) and first.name in _PLACES_OF_OUTPUTS and is_name):
+            self.refuse("an output must be ${device_dir}/NAME, ${DEVICES_DIR}/NAME or ${SERVER_DIR}/NAME")
 
 
 def _is_anchored(word: Word) -> bool:
@@ -266,9 +276,13 @@ def _shown(word: Word) -> str:
     return "".join(part if isinstance(part, str) else f"${{{part.name}}}" for part in word)
 
 
+def _subcommand(words: tuple[Word, ...]) -> str | None:
+    """The openssl subcommand; None for another program."""
+    return literal(words[1]) if words[0] == ("openssl",) and len(words) > 1 else None
+
+
 def _command_kind(words: tuple[Word, ...]) -> str:
-    literals = [literal(word) for word in words]
-    if literals[0] != "openssl":
-        return literals[0] or ""
-    told_apart = [option for option in ("-new", "-req", "-x509") if option in literals]
-    return " ".join([literals[1] or "", *told_apart])
+    subcommand = _subcommand(words)
+    if subcommand is None:
+        return literal(words[0]) or ""
+    return " ".join([subcommand, *(option for option in ("-new", "-req", "-x509") if (option,) in words)])

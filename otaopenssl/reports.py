@@ -4,7 +4,7 @@ from pathlib import Path
 
 from otaopenssl.errors import Failed, quoted
 from otaopenssl.outputs import CertificateReport, first_complaint, parse_certificate_report
-from otaopenssl.runner import CERTIFICATE_REPORT, Finished, Runner
+from otaopenssl.runner import CERTIFICATE_REPORT, Finished, Runner, describe_statuses
 
 
 def ask_report(runner: Runner, path: Path | str, *, cwd: Path, shown: str) -> tuple[CertificateReport, str]:
@@ -20,9 +20,18 @@ def read_report(finished: Finished, shown: str) -> CertificateReport:
     """The facts that an ``x509 -text`` command has printed. Raises Failed where it failed or printed something else."""
     report = parse_certificate_report(_text(finished))
     if not finished.is_good or report is None:
-        said = first_complaint(finished.stderr) or "its report cannot be read"
-        raise Failed(f"openssl cannot read {quoted(shown)}: {said}", hint=f"the command was: {finished.shown()}")
+        raise unread(finished, shown)
     return report
+
+
+def unread(finished: Finished, shown: str) -> Failed:
+    """The error for a file that openssl could not read, or that it broke down over."""
+    said = first_complaint(finished.stderr) or "its report cannot be read"
+    hint = f"the command was: {finished.shown()}"
+    if min(finished.statuses) < 0:
+        said = f"it {describe_statuses(finished)}"
+        hint = f"check which openssl runs; {hint}"
+    return Failed(f"openssl cannot read {quoted(shown)}: {said}", hint=hint)
 
 
 def _text(finished: Finished) -> str:

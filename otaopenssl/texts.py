@@ -5,6 +5,7 @@ from pathlib import Path
 
 from otaopenssl.durable import not_writable, read_bounded, sync_file, write_new
 from otaopenssl.errors import BadInput, Unfit, quoted, raise_all, reason
+from otaopenssl.layout import CERTIFICATE_NAME
 from otaopenssl.procedure import Step, Text, parse_text
 from otaopenssl.resources import templates_dir
 from otaopenssl.shellwords import Place, Word, refuse
@@ -159,12 +160,28 @@ def _check_outputs(text: Text, name: str) -> None:
                 refuse(text.file, step.line, f"an output of {name} must begin with ${{{place}}}/")
             if name == "root.sh" and word not in _NEEDED_OUTPUTS[name]:
                 refuse(text.file, step.line, "root.sh may write ${DEVICES_DIR}/ca.key and ${DEVICES_DIR}/ca.crt alone")
-        if name == "device.sh" and step.kind == "x509 -req":
-            _check_signer(text, step)
+    if name == "device.sh":
+        _check_signing(text)
     written = {word for step in text.steps for word in _written(step)}
     for needed in _NEEDED_OUTPUTS.get(name, ()):
         if needed not in written:
             refuse(text.file, text.steps[-1].line, f"no command up to here writes ${{{place}}}{needed[1]}")
+
+
+def _check_signing(text: Text) -> None:
+    """One step signs, and it alone writes the device certificate, so that what is checked is what is published."""
+    certificate = (Place("device_dir"), f"/{CERTIFICATE_NAME}")
+    for step in text.steps:
+        is_signing = step.kind == "x509 -req"
+        if is_signing:
+            _check_signer(text, step)
+        elif step.option("-CA") or step.option("-CAkey"):
+            refuse(text.file, step.line, "only 'openssl x509 -req' may sign")
+        if is_signing != (certificate in _written(step)):
+            refuse(text.file, step.line, "one 'openssl x509 -req', and it alone, must write ${device_dir}/client.pem")
+    signing = [step for step in text.steps if step.kind == "x509 -req"]
+    if len(signing) > 1:
+        refuse(text.file, signing[1].line, "a second signing: each device has one certificate and one serial number")
 
 
 def _check_signer(text: Text, step: Step) -> None:

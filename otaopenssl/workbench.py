@@ -40,6 +40,13 @@ class Workbench:
         path.chmod(0o700)
         return path
 
+    def seed_serials(self, content: bytes) -> None:
+        """Have openssl go on in this workbench from the serial number in ``content``. Raises Unfit."""
+        try:
+            self.staged.ca_srl_path.write_bytes(content)
+        except OSError as error:
+            raise not_writable(error, self.server.shown(self.server.hidden_dir)) from error
+
     def publish_device(self, uuid: DeviceUUID, commit: Callable[[], None]) -> None:
         """Put the staged directory of a device into the real tree by one rename, everything in it synced before.
 

@@ -1,6 +1,7 @@
 """Bad input: one error line with a hint, the documented status, no traceback, and nothing left or changed."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -584,12 +585,32 @@ exit "$status"
     assert blocks or ran.returncode
 
 
-def test_results_that_cannot_be_printed() -> None:
+@pytest.mark.parametrize("argument", ["--version", "--help"])
+def test_results_that_cannot_be_printed(argument: str) -> None:
     """A full standard output is an error of its own, not a silent success."""
+    command, environment = [*cli().split(), argument], {"PATH": os.environ["PATH"]}
     with Path("/dev/full").open("w") as full:
-        ran = subprocess.run([*cli().split(), "--version"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        ran = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, env=environment)
     assert ran.returncode == 4
-    assert ran.stderr.count("otaopenssl: error:") == 1
+    error = "otaopenssl: error: standard output cannot be written: no space left on device\n"
+    assert ran.stderr == error + "hint: what was made before is there all the same\n"
+
+
+def test_a_certs_directory_that_leads_nowhere(project: Path) -> None:
+    """A dangling link in the place of certs/ is an error, not an endless loop."""
+    shutil.rmtree(project / "certs")
+    (project / "certs").symlink_to("nowhere")
+    ran = run("device", cwd=project, timeout=30)
+    assert (ran.status, len(ran.error_lines), ran.out) == (4, 1, "")
+    assert "certs" in ran.err
+
+
+def test_openssl_that_crashes_over_the_ca(project: Path, tmp_path: Path, real_openssl: str) -> None:
+    """A crash is called one; nobody is told to replace a good CA."""
+    crash = f'#!/bin/bash\n[ "$1" = version ] || kill -SEGV $$\nexec {real_openssl} "$@"\n'
+    program = write_program(tmp_path / "crashes", crash)
+    err = refused(project, "device", "--openssl", str(program), status=4, saying="it was ended by signal 11")
+    assert "put a fit fleet root CA" not in err
 
 
 @pytest.mark.parametrize(("step", "status"), [("version", 4), ("pkcs8", 1), ("ecparam", 1)])

@@ -61,15 +61,15 @@ def test_a_value_never_meets_a_tokenizer() -> None:
 
 
 WORDS = [
-    r"""openssl x a b  c	d""",
-    r"""openssl x 'a b' "c d" e\ f""",
-    r"""openssl x 'it'\''s' "a\"b" "a\\b" "a\b" 'a\b'""",
-    r"""openssl x a'b'"c"d '' "" """,
-    r"""openssl x '$a' "\$a" \$a '`' '*' "?" \* a=b a,b:c @f +g %h ^i""",
-    r"""openssl x '#a' a#b \#c "PKCS#8" PKCS#8 # a comment | > || " '""",
-    "openssl x a\\\nb \\\n  c \"d\\\ne\" 'f'\\\n'g'",
-    r"""openssl x "|" '||' "> f" \> ">" -""",
-    r"""openssl x "!" '~' "~/a" a-b ';' "&" '(' '{a,b}' "]" ]""",
+    r"""openssl x509 a b  c	d""",
+    r"""openssl x509 'a b' "c d" e\ f""",
+    r"""openssl x509 'it'\''s' "a\"b" "a\\b" "a\b" 'a\b'""",
+    r"""openssl x509 a'b'"c"d '' "" """,
+    r"""openssl x509 '$a' "\$a" \$a '`' '*' "?" \* a=b a,b:c @f +g %h ^i""",
+    r"""openssl x509 '#a' a#b \#c "PKCS#8" PKCS#8 # a comment | > || " '""",
+    "openssl x509 a\\\nb \\\n  c \"d\\\ne\" 'f'\\\n'g'",
+    r"""openssl x509 "|" '||' "> f" \> ">" -""",
+    r"""openssl x509 "!" '~' "~/a" a-b ';' "&" '(' '{a,b}' "]" ]""",
 ]
 
 
@@ -84,124 +84,127 @@ def test_words_are_what_bash_makes_of_them(text: str) -> None:
 def test_places() -> None:
     """$name and ${name}, quoted or not, become part of the word they stand in; a quoted dollar is none."""
     (command,) = argv(
-        """openssl x $device_id:8 ${device_id}y "a${device_id}b" '${device_id}' \\${device_id} "\\$x" """.replace(
+        """openssl x509 $device_id:8 ${device_id}y "a${device_id}b" '${device_id}' \\${device_id} "\\$x" """.replace(
             "\\${device_id}", "'$'x"
         )
     )
-    assert command == ("openssl", "x", "<device_id>:8", "<device_id>y", "a<device_id>b", "${device_id}", "$x", "$x")
+    assert command == ("openssl", "x509", "<device_id>:8", "<device_id>y", "a<device_id>b", "${device_id}", "$x", "$x")
 
 
 def test_pipes_redirections_and_failures() -> None:
     """A pipeline, one > at its end and || true."""
-    text = 'openssl a | openssl b|| true\nopenssl c>"${device_dir}/g" # why\n'
+    text = 'openssl ec | openssl req|| true\nopenssl pkey>"${device_dir}/g" # why\n'
     first, second = (step.bind(PLACES) for step in parsed(text).steps)
-    assert first.commands == (("openssl", "a"), ("openssl", "b"))
+    assert first.commands == (("openssl", "ec"), ("openssl", "req"))
     assert (first.redirect, first.step.may_fail) == (None, True)
-    assert first.quoted() == "openssl a | openssl b || true"
-    assert second.quoted() == "openssl c > '<device_dir>/g'"
+    assert first.quoted() == "openssl ec | openssl req || true"
+    assert second.quoted() == "openssl pkey > '<device_dir>/g'"
     assert (second.redirect, second.step.may_fail, second.step.line) == ("<device_dir>/g", False, 2)
-    assert second.step.source == 'openssl c>"${device_dir}/g"'
+    assert second.step.source == 'openssl pkey>"${device_dir}/g"'
 
 
 REFUSED = {
-    "semicolon": ("openssl x; id", "';'"),
-    "background": ("openssl x &", "'&'"),
-    "and": ("openssl x && id", "'&'"),
-    "or": ("openssl x || id", "'||'"),
-    "or true word": ("openssl x || true x", "'||'"),
-    "or true twice": ("openssl x || true || true", "'||'"),
-    "or nothing": ("openssl x ||", "'||'"),
-    "substitution": ("openssl x $(id)", "no place"),
-    "quoted substitution": ('openssl x "$(id)"', "no place"),
-    "backtick": ("openssl x `id`", "'`'"),
-    "quoted backtick": ('openssl x "`id`"', "'`'"),
-    "default": ("openssl x ${device_id:-y}", "only a name"),
-    "length": ("openssl x ${#device_id}", "only a name"),
-    "indirection": ("openssl x ${!device_id}", "only a name"),
-    "unknown place": ("openssl x $HOME", "'$HOME' is no place"),
-    "unknown quoted place": ('openssl x "${HOME}"', "'$HOME' is no place"),
-    "longer name": ("openssl x $device_idx", "'$device_idx' is no place"),
-    "positional": ("openssl x $1", "no place"),
-    "lone dollar": ("openssl x $", "no place"),
-    "open brace": ("openssl x ${device_id", "only a name"),
-    "ansi quoting": (r"openssl x $'\n'", "no place"),
-    "arithmetic": ("openssl x $((1))", "no place"),
-    "star": ("openssl x *", "'*'"),
-    "question": ("openssl x a?", "'?'"),
-    "bracket": ("openssl x [a]", "'['"),
-    "brace": ("openssl x {a,b}", "'{'"),
-    "tilde": ("openssl x ~/a", "'~'"),
-    "negation": ("! openssl x", "'!'"),
-    "subshell": ("(openssl x)", "'('"),
-    "group": ("{ openssl x", "'{'"),
-    "input": ("openssl x < f", "'<'"),
-    "here-document": ("openssl x <<E\nE", "'<'"),
-    "append": ("openssl x >> ${device_dir}/f", "'>>'"),
-    "clobber": ("openssl x >| ${device_dir}/f", "'>|'"),
-    "descriptor": ("openssl x 2> ${device_dir}/f", "'2>'"),
-    "descriptor copy": ("openssl x >&2", "'>&'"),
-    "two redirections": ("openssl x > ${device_dir}/f > ${device_dir}/g", "'>'"),
-    "redirection in the middle": ("openssl x > ${device_dir}/f -y", "'>'"),
-    "redirection before": ("> ${device_dir}/f openssl x", "'>'"),
-    "redirection to nothing": ("openssl x >", "'>'"),
-    "redirection to nowhere": ("openssl x > > ${device_dir}/f", "'>'"),
-    "pipe first": ("| openssl x", "missing"),
-    "pipe last": ("openssl x |", "missing"),
-    "pipe before newline": ("openssl x |\nopenssl y", "missing"),
-    "pipe and": ("openssl x |& openssl y", "'&'"),
+    "semicolon": ("openssl x509; id", "';'"),
+    "background": ("openssl x509 &", "'&'"),
+    "and": ("openssl x509 && id", "'&'"),
+    "or": ("openssl x509 || id", "'||'"),
+    "or true word": ("openssl x509 || true x", "'||'"),
+    "or true twice": ("openssl x509 || true || true", "'||'"),
+    "or nothing": ("openssl x509 ||", "'||'"),
+    "substitution": ("openssl x509 $(id)", "no place"),
+    "quoted substitution": ('openssl x509 "$(id)"', "no place"),
+    "backtick": ("openssl x509 `id`", "'`'"),
+    "quoted backtick": ('openssl x509 "`id`"', "'`'"),
+    "default": ("openssl x509 ${device_id:-y}", "only a name"),
+    "length": ("openssl x509 ${#device_id}", "only a name"),
+    "indirection": ("openssl x509 ${!device_id}", "only a name"),
+    "unknown place": ("openssl x509 $HOME", "'$HOME' is no place"),
+    "unknown quoted place": ('openssl x509 "${HOME}"', "'$HOME' is no place"),
+    "longer name": ("openssl x509 $device_idx", "'$device_idx' is no place"),
+    "positional": ("openssl x509 $1", "no place"),
+    "lone dollar": ("openssl x509 $", "no place"),
+    "open brace": ("openssl x509 ${device_id", "only a name"),
+    "ansi quoting": (r"openssl x509 $'\n'", "no place"),
+    "arithmetic": ("openssl x509 $((1))", "no place"),
+    "star": ("openssl x509 *", "'*'"),
+    "question": ("openssl x509 a?", "'?'"),
+    "bracket": ("openssl x509 [a]", "'['"),
+    "brace": ("openssl x509 {a,b}", "'{'"),
+    "tilde": ("openssl x509 ~/a", "'~'"),
+    "negation": ("! openssl x509", "'!'"),
+    "subshell": ("(openssl x509)", "'('"),
+    "group": ("{ openssl x509", "'{'"),
+    "input": ("openssl x509 < f", "'<'"),
+    "here-document": ("openssl x509 <<E\nE", "'<'"),
+    "append": ("openssl x509 >> ${device_dir}/f", "'>>'"),
+    "clobber": ("openssl x509 >| ${device_dir}/f", "'>|'"),
+    "descriptor": ("openssl x509 2> ${device_dir}/f", "'2>'"),
+    "descriptor copy": ("openssl x509 >&2", "'>&'"),
+    "two redirections": ("openssl x509 > ${device_dir}/f > ${device_dir}/g", "'>'"),
+    "redirection in the middle": ("openssl x509 > ${device_dir}/f -y", "'>'"),
+    "redirection before": ("> ${device_dir}/f openssl x509", "'>'"),
+    "redirection to nothing": ("openssl x509 >", "'>'"),
+    "redirection to nowhere": ("openssl x509 > > ${device_dir}/f", "'>'"),
+    "pipe first": ("| openssl x509", "missing"),
+    "pipe last": ("openssl x509 |", "missing"),
+    "pipe before newline": ("openssl x509 |\nopenssl req", "missing"),
+    "pipe and": ("openssl x509 |& openssl req", "'&'"),
     "open quote": ('openssl "x', "never closed"),
     "open single quote": ("openssl 'x\n'", "not printable ASCII"),
     "newline in quotes": ('openssl "x\ny"', "not printable ASCII"),
-    "last backslash": ("openssl x \\", "backslash"),
-    "last continuation": ("openssl x \\\n", "continuation"),
-    "carriage return": ("openssl x\r\n", "carriage return"),
-    "byte order mark": ("\ufeffopenssl x", "not printable ASCII"),
+    "last backslash": ("openssl x509 \\", "backslash"),
+    "last continuation": ("openssl x509 \\\n", "continuation"),
+    "carriage return": ("openssl x509\r\n", "carriage return"),
+    "byte order mark": ("\ufeffopenssl x509", "not printable ASCII"),
     "no-break space": ("openssl\u00a0x", "not printable ASCII"),
-    "form feed": ("openssl x\fy", "not printable ASCII"),
-    "control in a comment": ("openssl x # \x1b[2J", "control character"),
-    "bidi in a comment": ("openssl x # \u202e", "control character"),
-    "assignment": ("A=b openssl x", "'A=b' is none of"),
+    "form feed": ("openssl x509\fy", "not printable ASCII"),
+    "control in a comment": ("openssl x509 # \x1b[2J", "control character"),
+    "bidi in a comment": ("openssl x509 # \u202e", "control character"),
+    "assignment": ("A=b openssl x509", "'A=b' is none of"),
     "another program": ("rm x", "'rm' is none of"),
-    "a path": ("/usr/bin/openssl x", "'/usr/bin/openssl' is none of"),
+    "a path": ("/usr/bin/openssl x509", "'/usr/bin/openssl' is none of"),
     "a place as program": ("${device_id} x", "'${device_id}' is none of"),
     "export": ("export A=b", "'export' is none of"),
-    "reserved word": ("time openssl x", "'time' is none of"),
+    "reserved word": ("time openssl x509", "'time' is none of"),
     "openssl alone": ("openssl", "subcommand"),
+    "a subcommand that writes elsewhere": ("openssl ocsp -reqout /tmp/x", "one of the subcommands"),
+    "the subcommand ca": ("openssl ca -batch", "one of the subcommands"),
+    "output in a linked directory": ('openssl x509 -out "${device_dir}/link/f"', "an output must be"),
     "an option as subcommand": ("openssl -x", "subcommand"),
     "a place as subcommand": ("openssl $device_id", "subcommand"),
-    "unquoted CWD": ("openssl x -in ${CWD}/f", "double quotes"),
-    "single SERVER_DIR": ("openssl x -in $SERVER_DIR/f", "double quotes"),
-    "out without file": ("openssl x -out", "'-out' without"),
-    "absolute output": ("openssl x -out /etc/passwd", "must begin with"),
-    "relative output": ("openssl x -out f", "must begin with"),
-    "output above": ('openssl x -out "${device_dir}/../f"', "must begin with"),
-    "output beside": ('openssl x -out "${device_dir}x"', "must begin with"),
-    "output is the directory": ('openssl x -out "${device_dir}/"', "must begin with"),
-    "second output": ('openssl x -out "${device_dir}/f" -out /g', "'-out' stands twice"),
-    "two signers": ('openssl x -CA "${DEVICES_DIR}/ca.crt" -CA /evil.crt', "'-CA' stands twice"),
-    "output with equals": ("openssl x -out=/g", "'-out=/g' must be written"),
-    "output with two dashes": ('openssl x --out "${device_dir}/f"', "'--out' must be written"),
-    "serial file with equals": ("openssl x -CAserial=/g", "must be written"),
-    "place after equals": ("openssl x -out=${device_dir}/f", "'-out=' must be written"),
-    "relative config": ("openssl x -config certs/client.cnf", "'-config' must begin with a place"),
-    "relative input": ("openssl x -in ./f", "'-in' must begin with a place"),
-    "place before a line end": ("openssl x $device_id\\\nx", "a line ends within the word"),
-    "quoted place before a line end": ('openssl x "$device_id\\\nx"', "a line ends within the word"),
-    "output that may fail": ('openssl x -out "${device_dir}/f" || true', "'|| true' may not follow"),
-    "output in CWD": ('openssl x -out "${CWD}/f"', "must begin with"),
-    "redirection elsewhere": ("openssl x > /etc/passwd", "must begin with"),
-    "keyout": ('openssl x -keyout "${device_dir}/f"', "'-keyout' writes a file"),
-    "serial file": ("openssl x -CAserial f", "'-CAserial' writes a file"),
+    "unquoted CWD": ("openssl x509 -in ${CWD}/f", "double quotes"),
+    "single SERVER_DIR": ("openssl x509 -in $SERVER_DIR/f", "double quotes"),
+    "out without file": ("openssl x509 -out", "'-out' without"),
+    "absolute output": ("openssl x509 -out /etc/passwd", "an output must be"),
+    "relative output": ("openssl x509 -out f", "an output must be"),
+    "output above": ('openssl x509 -out "${device_dir}/../f"', "an output must be"),
+    "output beside": ('openssl x509 -out "${device_dir}x"', "an output must be"),
+    "output is the directory": ('openssl x509 -out "${device_dir}/"', "an output must be"),
+    "second output": ('openssl x509 -out "${device_dir}/f" -out /g', "'-out' stands twice"),
+    "two signers": ('openssl x509 -CA "${DEVICES_DIR}/ca.crt" -CA /evil.crt', "'-CA' stands twice"),
+    "output with equals": ("openssl x509 -out=/g", "'-out=/g' must be written"),
+    "output with two dashes": ('openssl x509 --out "${device_dir}/f"', "'--out' must be written"),
+    "serial file with equals": ("openssl x509 -CAserial=/g", "must be written"),
+    "place after equals": ("openssl x509 -out=${device_dir}/f", "'-out=' must be written"),
+    "relative config": ("openssl x509 -config certs/client.cnf", "'-config' must begin with a place"),
+    "relative input": ("openssl x509 -in ./f", "'-in' must begin with a place"),
+    "place before a line end": ("openssl x509 $device_id\\\nx", "a line ends within the word"),
+    "quoted place before a line end": ('openssl x509 "$device_id\\\nx"', "a line ends within the word"),
+    "output that may fail": ('openssl x509 -out "${device_dir}/f" || true', "'|| true' may not follow"),
+    "output in CWD": ('openssl x509 -out "${CWD}/f"', "an output must be"),
+    "redirection elsewhere": ("openssl x509 > /etc/passwd", "an output must be"),
+    "keyout": ('openssl x509 -keyout "${device_dir}/f"', "'-keyout' writes a file"),
+    "serial file": ("openssl x509 -CAserial f", "'-CAserial' writes a file"),
     "cat of standard input": ("cat > ${device_dir}/f", "cat may be used only"),
     "cat to standard output": ("cat f", "cat may be used only"),
-    "cat in a pipe": ("cat f | openssl x", "cat may be used only"),
+    "cat in a pipe": ("cat f | openssl x509", "cat may be used only"),
     "cat with an option": ("cat -v /f > ${device_dir}/g", "name of a file"),
     "cat of a relative path": ("cat f > ${device_dir}/g", "name of a file"),
     "relative link": ("ln -s a ${device_dir}/b", "name of a file"),
     "ln by force": ("ln -sf /a ${device_dir}/b", "ln may be used only"),
     "hard link": ("ln a ${device_dir}/b", "ln may be used only"),
-    "link elsewhere": ("ln -s /a /etc/b", "must begin with"),
-    "another sed": ("openssl x | sed -i s/a/b/ > ${device_dir}/f", "sed may be used only as in the guide"),
+    "link elsewhere": ("ln -s /a /etc/b", "an output must be"),
+    "another sed": ("openssl x509 | sed -i s/a/b/ > ${device_dir}/f", "sed may be used only as in the guide"),
     "sed alone": ("sed -n '/-BEGIN CERTIFICATE-/,/-END CERTIFICATE-/p' > ${device_dir}/f", "in a pipe"),
     "nothing": ("", "no command"),
     "comments alone": ("# a\n\n# b", "no command"),
@@ -212,7 +215,7 @@ REFUSED = {
 def test_what_is_refused(text: str, reason: str) -> None:
     """Anything outside the grammar is refused with the file, the line and the reason."""
     with pytest.raises(BadInput) as refusal:
-        parsed(f"# a comment\nopenssl a\n{text}" if text and not text.startswith(("#", "\ufeff")) else text)
+        parsed(f"# a comment\nopenssl ec\n{text}" if text and not text.startswith(("#", "\ufeff")) else text)
     assert reason in refusal.value.message
     line = 1 if not text or text.startswith(("#", "\ufeff")) else 3
     expected = {"last continuation": 4}.get(next(name for name, case in REFUSED.items() if case[0] == text), line)
@@ -222,26 +225,41 @@ def test_what_is_refused(text: str, reason: str) -> None:
 def test_bytes_that_are_no_text() -> None:
     """A text is UTF-8 of at most 64 KiB."""
     with pytest.raises(BadInput, match="line 2: the text is not UTF-8"):
-        parse_text(b"openssl x\n\xff", "f")
+        parse_text(b"openssl x509\n\xff", "f")
     with pytest.raises(BadInput, match="at most 65536 are allowed"):
         parse_text(b"#" * 70_000, "f")
 
 
 def test_a_place_in_a_word_is_kept_apart() -> None:
     """A word is literal text and places; nothing is filled in at parsing."""
-    (step,) = parsed('openssl x -in "${device_dir}/a"').steps
+    (step,) = parsed('openssl x509 -in "${device_dir}/a"').steps
     assert step.option("-in") == (Place("device_dir"), "/a")
     assert step.places() == ("device_dir",)
 
 
 OWN_TEXTS = {
     "output outside the device": (
-        "device.sh", "client.pem", 'openssl x -out "${DEVICES_DIR}/ca.crt"\n', "must begin with ${device_dir}/",
+        "device.sh", "client.pem", 'openssl x509 -out "${DEVICES_DIR}/ca.crt"\n', "must begin with ${device_dir}/",
     ),
     "another signer": ("device.sh", '-CA "${DEVICES_DIR}/ca.crt"', '-CA "${device_dir}/ca.crt"', "-CA must be"),
     "no certificate": ("device.sh", '-out "${device_dir}/client.pem"', '-out "${device_dir}/other.pem"', "client.pem"),
     "a place without value": ("device.sh", "-days 365", "-days $device_gateway_port", "has no value in device.sh"),
     "a serial number for all": ("device.sh", "-CAcreateserial", "-set_serial 7", "'-set_serial' would"),
+    "a second signing": (
+        "device.sh", "client.pem", 'openssl x509 -req -in "${device_dir}/${device_id}.csr" -CA "${DEVICES_DIR}/ca.crt"'
+        ' -CAkey "${DEVICES_DIR}/ca.key" -out "${device_dir}/client.pem"\n', "a second signing",
+    ),
+    "a signing of something else": (
+        "device.sh", "client.pem", 'openssl x509 -req -in "${device_dir}/${device_id}.csr" -CA "${DEVICES_DIR}/ca.crt"'
+        ' -CAkey "${DEVICES_DIR}/ca.key" -out "${device_dir}/second.pem"\n', "and it alone",
+    ),
+    "a signing by another command": (
+        "device.sh", "client.pem", 'openssl req -x509 -CA /other.crt -CAkey /other.key -out "${device_dir}/x.pem"\n',
+        "only 'openssl x509 -req' may sign",
+    ),
+    "another writer of the certificate": (
+        "device.sh", "client.pem", 'cat "${DEVICES_DIR}/ca.crt" > "${device_dir}/client.pem"\n', "and it alone",
+    ),
     "a third file of the root": (
         "root.sh", '-out "${DEVICES_DIR}/ca.crt"', '-out "${DEVICES_DIR}/other.crt"', "root.sh may write",
     ),

@@ -34,6 +34,9 @@ def test_modes_of_what_own_commands_make(project: Path, devices: Path) -> None:
         'cat "${device_dir}/client.pem" "${device_dir}/pkey.pem" > "${device_dir}/bundle.pem"',
         'openssl x509 -in "${device_dir}/client.pem" -out "${device_dir}/copy.pem"',
         'openssl x509 -in "${device_dir}/client.pem" -outform DER -out "${device_dir}/client.der"',
+        'openssl x509 -in "${device_dir}/client.pem" -text -out "${device_dir}/text.pem"',
+        'openssl ec -in "${device_dir}/pkey.ec.pem" -text -pubout -out "${device_dir}/words.pem"',
+        'cat "${device_dir}/words.pem" "${device_dir}/client.pem" > "${device_dir}/both.pem"',
         'openssl x509 -in "${device_dir}/client.pem" -text | '
         "sed -n '/-BEGIN CERTIFICATE-/,/-END CERTIFICATE-/p' > ${device_dir}/only.pem",
     )
@@ -46,7 +49,8 @@ def test_modes_of_what_own_commands_make(project: Path, devices: Path) -> None:
         "another.pem",
         "printed.pem",
         "bundle.pem",
-        "client.der",
+        "words.pem",
+        "both.pem",
     }
     assert set(found.values()) == {"600", "644"}
     certificate = (devices / "u1" / "client.pem").read_bytes()
@@ -108,6 +112,29 @@ def test_a_report_is_asked_for_where_the_text_prints_none(project: Path) -> None
     made = run("device", "--uuid", "u1", "-v", *options, cwd=project)
     assert made.status == 0, made.err
     assert made.err.count(" -noout -text  (") == 2
+
+
+@pytest.mark.parametrize("options", ["-nameopt RFC2253", "-certopt no_serial,no_pubkey", "-subject"])
+def test_a_report_of_another_form_is_not_read(project: Path, options: str) -> None:
+    """Where the text prints its report otherwise than the guide, the tool asks its own question."""
+    own = own_text(project, old="-text -noout", new=f"-text -noout {options}")
+    made = run("device", "--uuid", "u1", *own, cwd=project)
+    assert made.status == 0, made.err
+
+
+def test_nothing_is_written_through_a_link(project: Path, devices: Path) -> None:
+    """A name that the text itself has linked somewhere cannot be written."""
+    outside = project / "outside"
+    outside.write_text("precious")
+    options = own_text(
+        project,
+        f'ln -s "{outside}" "${{device_dir}}/link.pem"',
+        'openssl x509 -in "${device_dir}/client.pem" -out "${device_dir}/link.pem"',
+    )
+    ran = run("device", "--uuid", "u1", *options, cwd=project)
+    assert (ran.status, "would write through the link" in ran.err) == (1, True)
+    assert outside.read_text() == "precious"
+    assert not (devices / "u1").exists()
 
 
 def test_links_of_an_own_text(project: Path, devices: Path) -> None:
@@ -250,8 +277,11 @@ def test_a_hidden_folder_that_is_a_dangling_link(project: Path, devices: Path) -
 def test_streams_that_are_closed_or_full(project: Path, devices: Path, stream: str, where: str) -> None:
     """Without standard error the device is made in silence; without standard output nothing is made, or it is said."""
     script = f"exec {sys.executable} -m otaopenssl device --uuid u1 {stream}>{where}"
-    ran = subprocess.run(["bash", "-c", script], cwd=project, check=False, capture_output=True, text=True)
+    environment = {"PATH": os.environ["PATH"]}
+    command = ["bash", "-c", script]
+    ran = subprocess.run(command, cwd=project, env=environment, check=False, capture_output=True, text=True)
     assert "Traceback" not in ran.stderr
+    assert "Exception ignored" not in ran.stderr
     if stream == "2":
         assert (ran.returncode, ran.stdout, ran.stderr) == (0, "./myservername/devices/u1\n", "")
     else:

@@ -75,8 +75,11 @@ def _run(arguments: Sequence[str]) -> int:
     except Error as error:
         failure = error
     except OSError as error:
-        words = f"{quoted(error.filename)}: {reason(error)}" if error.filename else reason(error)
-        failure = Unfit(words, hint="check the file system and the permissions")
+        if error.filename:
+            words = f"{quoted(error.filename)}: {reason(error)}"
+            failure = Unfit(words, hint="check the file system and the permissions")
+        else:
+            failure = terminal.unwritten(error)
     else:
         return returned if isinstance(returned, int) else 0
     terminal.error(failure)

@@ -4,9 +4,10 @@ Lines are lower case without a full stop; values stand in quotes; an error has o
 problems indented under it, and hints, which are actions.
 """
 
+import os
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
+from typing import TextIO
 
 from otaopenssl.errors import Error, Unfit, reason
 
@@ -21,9 +22,14 @@ def result(text: str) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise Unfit(
-            f"standard output cannot be written: {reason(error)}", hint="what was made before is there all the same"
-        ) from error
+        raise unwritten(error) from error
+
+
+def unwritten(error: OSError) -> Unfit:
+    """The error for a standard output that cannot be written, to which nothing is written from here on."""
+    _drop(sys.stdout)
+    words = f"standard output cannot be written: {reason(error)}"
+    return Unfit(words, hint="what was made before is there all the same")
 
 
 def result_json(document: Mapping[str, object]) -> None:
@@ -61,10 +67,20 @@ def error(failure: Error) -> None:
 
 def _say(text: str) -> None:
     """Write to standard error; where that is closed or full there is nobody to tell."""
-    with suppress(OSError):
-        if sys.stderr is not None:
-            sys.stderr.write("\n".join(map(_printable, text.split("\n"))) + "\n")
-            sys.stderr.flush()
+    if sys.stderr is None:
+        return
+    try:
+        sys.stderr.write("\n".join(map(_printable, text.split("\n"))) + "\n")
+        sys.stderr.flush()
+    except OSError:
+        _drop(sys.stderr)
+
+
+def _drop(stream: TextIO) -> None:
+    """Have what the stream still holds go nowhere: Python writes it once more at its end, and fails once more."""
+    descriptor = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(descriptor, stream.fileno())
+    os.close(descriptor)
 
 
 def _printable(line: str) -> str:
