@@ -256,20 +256,31 @@ def test_fleet_roots_of_other_keys(project: Path, devices: Path, resign: Resign,
     refused(project, "device", status=4, saying="not the private key of")
 
 
-def test_fleet_roots_of_other_shapes(project: Path, devices: Path) -> None:
-    """A version 1 root is a CA to OpenSSL; text before the certificate and other line ends are PEM all the same."""
+def test_a_version_1_root(project: Path, devices: Path) -> None:
+    """A self-signed version 1 certificate is a CA to OpenSSL, and so it is here."""
     config = project.parent / "v1.cnf"
     config.write_text("[req]\nprompt = no\ndistinguished_name = dn\n[dn]\nCN = ota-devices-CA\n")
     openssl("req", "-new", "-config", str(config), "-key", "ca.key", "-out", "ca.csr", cwd=devices)
-    openssl("x509", "-req", "-in", "ca.csr", "-signkey", "ca.key", "-days", "3000", "-out", "ca.crt", cwd=devices)
+    command = ["openssl", "x509", "-req", "-in", "ca.csr", "-signkey", "ca.key", "-days", "3000", "-out", "ca.crt"]
+    subprocess.run(command, cwd=devices, check=False, capture_output=True)
     (devices / "ca.csr").unlink()
+    report = openssl("x509", "-in", "ca.crt", "-noout", "-text", cwd=devices)
+    require("Version: 1 " in report, "this openssl makes no version 1 certificate by 'x509 -req'")
+    made = run("device", "--uuid", "u1", cwd=project)
+    assert made.status == 0, made.err
+    openssl("verify", "-purpose", "sslclient", "-CAfile", "ca.crt", "u1/client.pem", cwd=devices)
+
+
+def test_fleet_roots_with_words_and_other_line_ends(project: Path, devices: Path) -> None:
+    """Text before the certificate and other line ends are PEM all the same, and reach the chain as they are."""
     certificate = (devices / "ca.crt").read_bytes()
-    for number, content in enumerate((certificate, b"our CA\n" + certificate, certificate.replace(b"\n", b"\r\n"))):
+    for number, content in enumerate((b"our CA\n" + certificate, certificate.replace(b"\n", b"\r\n"))):
         (devices / "ca.crt").write_bytes(content)
         made = run("device", "--uuid", f"u{number}", cwd=project)
         assert made.status == 0, made.err
-        chain = (devices / f"u{number}" / f"u{number}.chain.pem").read_bytes()
-        assert chain == (devices / f"u{number}" / "client.pem").read_bytes() + content
+        chain = devices / f"u{number}" / f"u{number}.chain.pem"
+        assert chain.read_bytes() == (devices / f"u{number}" / "client.pem").read_bytes() + content
+        assert chain.stat().st_mode & 0o777 == 0o644
 
 
 BROKEN_CONFIGS = {
