@@ -36,6 +36,7 @@ class Order(NamedTuple):
     procedure: Procedure
 
     def places(self) -> dict[str, str]:
+        """The values of the places of device.sh."""
         return self.server.device_places(self.uuid, self.device_id)
 
 

@@ -57,6 +57,7 @@ class Several(Error):
 
     @property
     def problems(self) -> tuple[Error, ...]:
+        """The single problems, in the order in which they were found."""
         return self._problems
 
 

@@ -25,26 +25,32 @@ class Server(NamedTuple):
 
     @property
     def certs_dir(self) -> Path:
+        """The OpenSSL configuration files."""
         return self.project_dir / "certs"
 
     @property
     def server_dir(self) -> Path:
+        """The guide's SERVER_DIR."""
         return self.project_dir / self.name
 
     @property
     def devices_dir(self) -> Path:
+        """The guide's DEVICES_DIR: the fleet root CA and a directory a device."""
         return self.server_dir / "devices"
 
     @property
     def ca_key_path(self) -> Path:
+        """The private key of the fleet root CA."""
         return self.devices_dir / "ca.key"
 
     @property
     def ca_crt_path(self) -> Path:
+        """The certificate of the fleet root CA."""
         return self.devices_dir / "ca.crt"
 
     @property
     def ca_srl_path(self) -> Path:
+        """The serial number that was used last."""
         return self.devices_dir / "ca.srl"
 
     @property
@@ -53,6 +59,7 @@ class Server(NamedTuple):
         return self.server_dir / HIDDEN_DIR_NAME
 
     def device_path(self, uuid: DeviceUUID) -> Path:
+        """The directory of a device."""
         return self.devices_dir / uuid
 
     def shown(self, path: Path) -> str:

@@ -68,6 +68,7 @@ class Finished:
 
     @property
     def is_good(self) -> bool:
+        """Whether every process of the pipeline ended with exit status 0; which says little of what they wrote."""
         return not any(self.statuses)
 
     def shown(self) -> str:

@@ -5,7 +5,9 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ import pytest
 from otaopenssl import interrupts
 from otaopenssl.errors import Interrupted
 from otaopenssl.runner import Runner
-from tests.conftest import openssl, run, tree, write_program
+from tests.conftest import Ran, openssl, run, tree, write_program
 
 UUID = "u1"
 # Processes of one `device`, in the order of their start: three questions, then the guide's.
@@ -109,20 +111,18 @@ def test_the_workbench_of_a_living_run_is_left_alone(
     assert (devices / "slow" / "client.pem").is_file()
 
 
+def in_parallel(*works: Callable[[], Ran]) -> list[Ran]:
+    """What the works return, run all at once."""
+    with ThreadPoolExecutor(len(works)) as pool:
+        return [future.result() for future in [pool.submit(work) for work in works]]
+
+
 def test_parallel_runs_never_share_a_serial(project: Path, devices: Path) -> None:
     """Devices made at once on one CA are all whole, with serials of their own that go on from ca.srl."""
     count = 12
     (devices / "ca.srl").write_text("0FFE\n")
-    results: list[int] = []
-    threads = [
-        threading.Thread(target=lambda n=number: results.append(run("device", "--uuid", f"d{n}", cwd=project).status))
-        for number in range(count)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert results == [0] * count
+    ran = in_parallel(*(partial(run, "device", "--uuid", f"d{number}", cwd=project) for number in range(count)))
+    assert [(one.status, one.err) for one in ran if one.status] == []
     serials = [
         openssl("x509", "-in", f"d{number}/client.pem", "-noout", "-serial", cwd=devices) for number in range(count)
     ]
@@ -130,40 +130,29 @@ def test_parallel_runs_never_share_a_serial(project: Path, devices: Path) -> Non
     assert (devices / "ca.srl").read_text() == f"{0x0FFE + count:04X}\n"
 
 
+def test_parallel_runs_on_a_project_without_config_files(project: Path, devices: Path) -> None:
+    """The first runs of a project render certs/ at the same time, and none sees half a file."""
+    (project / "certs" / "device_ca.cnf").unlink()
+    (project / "certs").rmdir()
+    ran = in_parallel(*(partial(run, "device", "--uuid", f"d{number}", cwd=project) for number in range(8)))
+    assert [(one.status, one.err) for one in ran if one.status] == []
+    assert {path.name for path in (project / "certs").iterdir()} == {"client.cnf", "client.ext"}
+
+
 def test_parallel_roots_make_one(tmp_path: Path) -> None:
     """Of several `root --if-missing` at once one makes the CA and the others accept it."""
-    results: list[tuple[int, str]] = []
-
-    def make() -> None:
-        ran = run("root", "--if-missing", cwd=tmp_path)
-        results.append((ran.status, ran.err))
-
-    threads = [threading.Thread(target=make) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert [status for status, _ in results] == [0] * 6, results
-    assert sum("made a self-signed" in err for _, err in results) == 1
+    ran = in_parallel(*[partial(run, "root", "--if-missing", cwd=tmp_path)] * 6)
+    assert [one.status for one in ran] == [0] * 6, ran
+    assert sum("made a self-signed" in one.err for one in ran) == 1
     assert {path.name for path in (tmp_path / "myservername" / "devices").iterdir()} == {"ca.crt", "ca.key"}
     assert run("device", cwd=tmp_path).status == 0
 
 
 def test_one_device_uuid_in_parallel_is_made_once(project: Path, devices: Path) -> None:
     """Of several runs for one device UUID one makes it; the others say that it is there."""
-    results: list[tuple[int, str]] = []
-
-    def make() -> None:
-        ran = run("device", "--uuid", UUID, cwd=project)
-        results.append((ran.status, ran.err))
-
-    threads = [threading.Thread(target=make) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(status for status, _ in results) == [0, 4, 4, 4, 4, 4], results
-    assert all("is there already" in err for status, err in results if status)
+    ran = in_parallel(*[partial(run, "device", "--uuid", UUID, cwd=project)] * 6)
+    assert sorted(one.status for one in ran) == [0, 4, 4, 4, 4, 4], ran
+    assert all("is there already" in one.err for one in ran if one.status)
     openssl("verify", "-CAfile", "ca.crt", f"{UUID}/client.pem", cwd=devices)
 
 

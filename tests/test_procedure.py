@@ -167,7 +167,7 @@ REFUSED = {
     "export": ("export A=b", "'export' is none of"),
     "reserved word": ("time openssl x509", "'time' is none of"),
     "openssl alone": ("openssl", "subcommand"),
-    "a subcommand that writes elsewhere": ("openssl ocsp -reqout /tmp/x", "one of the subcommands"),
+    "a subcommand that writes elsewhere": ("openssl ocsp -reqout /elsewhere", "one of the subcommands"),
     "the subcommand ca": ("openssl ca -batch", "one of the subcommands"),
     "output in a linked directory": ('openssl x509 -out "${device_dir}/link/f"', "an output must be"),
     "an option as subcommand": ("openssl -x", "subcommand"),
