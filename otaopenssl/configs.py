@@ -16,7 +16,7 @@ from otaopenssl import durable, locks
 from otaopenssl.cnf import DEFAULT_SECTION, Config, malformed, parse_config
 from otaopenssl.durable import not_writable, read_bounded, replace, write_new
 from otaopenssl.errors import Error, Unfit, quoted, reason
-from otaopenssl.interrupts import held
+from otaopenssl.interrupts import held, hold_for_good
 from otaopenssl.layout import Server
 from otaopenssl.outputs import CLIENT_AUTH
 from otaopenssl.procedure import Step, Text
@@ -105,12 +105,13 @@ def render(server: Server, *, force: bool) -> dict[str, Rendered]:
     Raises Unfit where certs/ cannot be written.
     """
     contents = {name: render_config(name) for name in CONFIG_NAMES}
-    with held():
-        try:
-            server.certs_dir.mkdir(exist_ok=True)
-            return {name: _rendered(server.certs_dir / name, content, force) for name, content in contents.items()}
-        except OSError as error:
-            raise not_writable(error, server.shown(Path(error.filename or server.certs_dir))) from error
+    # The writing is a moment; a signal that comes in it finds the files written.
+    hold_for_good()
+    try:
+        server.certs_dir.mkdir(exist_ok=True)
+        return {name: _rendered(server.certs_dir / name, content, force) for name, content in contents.items()}
+    except OSError as error:
+        raise not_writable(error, server.shown(Path(error.filename or server.certs_dir))) from error
 
 
 def _rendered(path: Path, content: bytes, force: bool) -> Rendered:

@@ -18,11 +18,10 @@ from otaopenssl.program import Launch
 from otaopenssl.reports import ask_report, read_report
 from otaopenssl.runner import Runner
 from otaopenssl.script import Script
-from otaopenssl.shellwords import Place, written
-from otaopenssl.texts import Procedure
+from otaopenssl.shellwords import written
+from otaopenssl.texts import CERTIFICATE_WORD, Procedure
 from otaopenssl.workbench import Workbench
 
-_CERTIFICATE = (Place("device_dir"), f"/{CERTIFICATE_NAME}")
 # Clocks of an openssl process and of this one read the same time, but not the same fraction of a second.
 _CLOCK_TOLERANCE = timedelta(seconds=5)
 
@@ -161,7 +160,7 @@ def _is_report_of_certificate(step: Step) -> bool:
     """Whether the step prints the report that the checks need: the guide's last line, its options in any order."""
     (words, *others) = step.commands
     options = sorted(words, key=str)
-    report = sorted([("openssl",), ("x509",), ("-in",), _CERTIFICATE, ("-text",), ("-noout",)], key=str)
+    report = sorted([("openssl",), ("x509",), ("-in",), CERTIFICATE_WORD, ("-text",), ("-noout",)], key=str)
     return not others and step.redirect is None and options == report
 
 

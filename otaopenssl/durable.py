@@ -87,6 +87,6 @@ def check_writable(path: Path, shown: str) -> list[Error]:
 
 def not_writable(error: OSError, what: str) -> Unfit:
     """The error for a system call that could not make or change ``what``."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return Unfit(f"{quoted(what)} cannot be written: {reason(error)}", hint="free some space on its file system")
-    return Unfit(f"{quoted(what)} cannot be written: {reason(error)}", hint="check its owner, mode and file system")
+    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    hint = "free some space on its file system" if is_full else "check its owner, mode and file system"
+    return Unfit(f"{quoted(what)} cannot be written: {reason(error)}", hint=hint)

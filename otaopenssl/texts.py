@@ -5,6 +5,7 @@ from pathlib import Path
 
 from otaopenssl.durable import not_writable, read_bounded, sync_file, write_new
 from otaopenssl.errors import BadInput, Unfit, quoted, raise_all, reason
+from otaopenssl.interrupts import hold_for_good
 from otaopenssl.layout import CERTIFICATE_NAME
 from otaopenssl.procedure import Step, Text, parse_text
 from otaopenssl.resources import templates_dir
@@ -29,10 +30,11 @@ _OUTPUT_PLACE = {
     "gateway.sh": "device_dir",
     "gateway-port.sh": "device_dir",
 }
+CERTIFICATE_WORD: Word = (Place("device_dir"), f"/{CERTIFICATE_NAME}")
 _CA_WORDS: dict[str, Word] = {"-CA": (Place("DEVICES_DIR"), "/ca.crt"), "-CAkey": (Place("DEVICES_DIR"), "/ca.key")}
 _NEEDED_OUTPUTS: dict[str, tuple[Word, ...]] = {
     "root.sh": ((Place("DEVICES_DIR"), "/ca.key"), (Place("DEVICES_DIR"), "/ca.crt")),
-    "device.sh": ((Place("device_dir"), "/pkey.pem"), (Place("device_dir"), "/client.pem")),
+    "device.sh": ((Place("device_dir"), "/pkey.pem"), CERTIFICATE_WORD),
 }
 
 
@@ -126,6 +128,8 @@ def export(procedure: Procedure, directory: Path) -> tuple[str, ...]:
     contents = {name: procedure.content(name) for name in procedure.text_names()}
     if os.path.lexists(directory):
         raise Unfit(f"{quoted(directory)} is there already", hint="name a directory that is not there yet")
+    # From here to the rename is a moment; a signal that comes in it finds the export done.
+    hold_for_good()
     staging = directory.with_name(f".{directory.name}.{os.getpid()}.new")
     try:
         staging.mkdir()
@@ -170,14 +174,13 @@ def _check_outputs(text: Text, name: str) -> None:
 
 def _check_signing(text: Text) -> None:
     """One step signs, and it alone writes the device certificate, so that what is checked is what is published."""
-    certificate = (Place("device_dir"), f"/{CERTIFICATE_NAME}")
     for step in text.steps:
         is_signing = step.kind == "x509 -req"
         if is_signing:
             _check_signer(text, step)
         elif step.option("-CA") or step.option("-CAkey"):
             refuse(text.file, step.line, "only 'openssl x509 -req' may sign")
-        if is_signing != (certificate in _written(step)):
+        if is_signing != (CERTIFICATE_WORD in _written(step)):
             refuse(text.file, step.line, "one 'openssl x509 -req', and it alone, must write ${device_dir}/client.pem")
     signing = [step for step in text.steps if step.kind == "x509 -req"]
     if len(signing) > 1:

@@ -30,10 +30,13 @@ class Workbench:
         self.staged = Server(root, server.name)
 
     def prepare_device(self, uuid: DeviceUUID, names: Iterable[str]) -> Path:
-        """The empty staged directory of a device (0700), beside links to those ``names`` of the devices directory."""
+        """The empty staged directory of a device (0700), beside links to those ``names`` of the devices directory.
+
+        ca.srl is never linked: the workbench has one of its own, and openssl would write through the link.
+        """
         for name in names:
             link = self.staged.devices_dir / name
-            if not link.is_symlink():
+            if link != self.staged.ca_srl_path and not link.is_symlink():
                 link.symlink_to(self.server.devices_dir / name)
         path = self.staged.device_path(uuid)
         path.mkdir(mode=0o700)

@@ -247,6 +247,28 @@ def test_an_interrupt_late_in_a_run_takes_the_serial_file_back(project: Path, mo
     assert tree(project) == before
 
 
+@pytest.mark.parametrize(
+    ("module", "arguments", "count"),
+    [("configs", ["config", "render"], 6), ("texts", ["procedure", "export", "ota-connect-2019.7", "own"], 5)],
+)
+def test_a_signal_while_files_are_written_finds_them_written(
+    tmp_path: Path, module: str, arguments: list[str], count: int
+) -> None:
+    """The short writing of files for people is not cut in two: all are there, and that is what is said."""
+    script = (
+        "import os, signal, sys\n"
+        f"from otaopenssl import {module} as module\n"
+        "real = module.write_new\n"
+        "module.write_new = lambda *given: (os.kill(os.getpid(), signal.SIGINT), real(*given))\n"
+        "from otaopenssl.cli import run\n"
+        f"sys.exit(run({arguments!r}))\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=False, capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert len(ended.stdout.splitlines()) == count
+    assert sum(what.startswith("file") for what in tree(tmp_path).values()) == count
+
+
 def test_signals_outside_the_commands_own_time(project: Path) -> None:
     """Before anything is made a signal ends the program with 130 and no word; after the result it changes nothing."""
     early = (

@@ -107,6 +107,27 @@ def test_a_file_beside_the_ca_is_there_for_an_own_text(project: Path, devices: P
     assert chain == (devices / "u1" / "client.pem").read_bytes() + 2 * (devices / "ca.crt").read_bytes()
 
 
+def test_an_own_text_cannot_reach_the_real_serial_file(project: Path, devices: Path) -> None:
+    """A text that names ca.srl gets the workbench's own, so that the real one is changed by a reservation alone."""
+    (devices / "ca.srl").write_text("1000\n")
+    (devices / "ca.srl").chmod(0o640)
+    options = own_text(project, 'cat "${DEVICES_DIR}/ca.srl" > "${device_dir}/serial.txt"')
+    inode = (devices / "ca.srl").stat().st_ino
+    preparation = f"""
+from otaopenssl import workbench
+real = workbench.Workbench.seed_serials
+def seed_serials(self, content):
+    before = open({str(devices / "ca.srl")!r}).read()
+    real(self, content)
+    assert open({str(devices / "ca.srl")!r}).read() == before == "1001\\n"
+workbench.Workbench.seed_serials = seed_serials
+"""
+    made = in_process(project, preparation, "device", "--uuid", "u1", *options)
+    assert made.returncode == 0, made.stderr
+    assert (devices / "u1" / "serial.txt").read_text() == (devices / "ca.srl").read_text() == "1001\n"
+    assert (devices / "ca.srl").stat().st_ino != inode
+
+
 def test_a_report_is_asked_for_where_the_text_prints_none(project: Path) -> None:
     """A text without the last line of the guide is checked all the same."""
     options = own_text(project, old='openssl x509 -in "${device_dir}/client.pem" -text -noout\n')

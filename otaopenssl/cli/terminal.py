@@ -60,7 +60,7 @@ def error(failure: Error) -> None:
     first, *others = failure.problems
     lines = [f"{_NAME}: error: {first.message}"]
     lines += [f"  {problem.message}" for problem in others]
-    hints = dict.fromkeys(problem.hint for problem in failure.problems if problem.hint)
+    hints = dict.fromkeys(problem.hint for problem in failure.problems)
     lines += [f"hint: {hint}" for hint in hints]
     _say("\n".join(lines))
 
