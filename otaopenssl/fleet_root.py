@@ -19,8 +19,9 @@ from otaopenssl.outputs import (
     is_whole_der,
     pem_blocks,
 )
+from otaopenssl.questions import PUBLIC_KEY_REPORT
 from otaopenssl.reports import ask_report, unread
-from otaopenssl.runner import PUBLIC_KEY_REPORT, Runner
+from otaopenssl.runner import Runner
 
 _ANOTHER_HINT = "put a fit fleet root CA in its place; a new server name can have a new one: otaopenssl root"
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from otaopenssl.errors import Failed, Unfit, quoted
 from otaopenssl.outputs import parse_version
-from otaopenssl.runner import VERSION, Finished, Runner, describe_statuses
+from otaopenssl.questions import VERSION
+from otaopenssl.runner import Finished, Runner, describe_statuses
 
 _OLDEST_VERSION = (1, 1, 1)
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from otaopenssl.errors import Failed, quoted
 from otaopenssl.outputs import CertificateReport, first_complaint, parse_certificate_report
-from otaopenssl.runner import CERTIFICATE_REPORT, Finished, Runner, describe_statuses
+from otaopenssl.questions import CERTIFICATE_REPORT
+from otaopenssl.runner import Finished, Runner, describe_statuses
 
 
 def ask_report(runner: Runner, path: Path | str, *, cwd: Path, shown: str) -> tuple[CertificateReport, str]:

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from otaopenssl.departures import departure
+from otaopenssl.environment import CHILD_PATH, NO_TRUST_BUNDLE, environment
 from otaopenssl.errors import quoted
 from otaopenssl.ids import DeviceID, DeviceUUID
 from otaopenssl.layout import Server
 from otaopenssl.procedure import Step, Text
-from otaopenssl.runner import CHILD_PATH, NO_TRUST_BUNDLE, environment
 from otaopenssl.shellwords import shell_quoted
 
 # How the commands are printed: the guide's own lines, or each bound and quoted.

@@ -9,8 +9,8 @@ from otaopenssl.ids import parse_device_uuid
 from otaopenssl.layout import CERTIFICATE_NAME, Server, listing
 from otaopenssl.outputs import CERTIFICATE, CertificateReport, pem_blocks
 from otaopenssl.program import Launch
+from otaopenssl.questions import CERTIFICATE_REPORT
 from otaopenssl.reports import ask_report
-from otaopenssl.runner import CERTIFICATE_REPORT
 from otaopenssl.texts import sha256
 
 
@@ -71,4 +71,4 @@ def show(server: Server, target: str, launch: Launch) -> Shown:
 def command(server: Server, target: str) -> tuple[str, ...]:
     """The argv that ``otaopenssl show`` would run. Raises Unfit where the target is not there."""
     path, _ = certificate_path(server, target)
-    return CERTIFICATE_REPORT.argv(str(path))
+    return CERTIFICATE_REPORT.argv(file=str(path))

@@ -13,8 +13,8 @@ PACKAGE = CHECKOUT / "otaopenssl"
 # A module imports only from rows above its own.
 ROWS = [
     ["errors"],
-    ["departures", "ids", "interrupts", "resources", "shellwords"],
-    ["cnf", "layout", "outputs", "procedure", "render"],
+    ["departures", "ids", "interrupts", "questions", "resources", "shellwords"],
+    ["cnf", "environment", "layout", "outputs", "procedure", "render"],
     ["durable", "runner"],
     ["locks", "program", "reports", "script", "texts"],
     ["configs", "execution", "fleet_root", "serials", "workbench"],

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 from pytest_subprocess import FakeProcess
 
+from otaopenssl.environment import environment, environment_for
 from otaopenssl.errors import Failed, Unfit
 from otaopenssl.ids import DeviceUUID, ServerName
 from otaopenssl.program import find_program, launch
-from otaopenssl.runner import CERTIFICATE_REPORT, Finished, Runner, environment, failure
+from otaopenssl.questions import CERTIFICATE_REPORT
+from otaopenssl.runner import Finished, Runner, failure
 from tests.conftest import run, write_program
 
 # bash in openssl's place: argv[0] stays openssl, and -c makes it do anything.
@@ -33,10 +35,9 @@ def test_environment(tmp_path: Path) -> None:
     """Only s_client and verify get a trust bundle; the rest is what was given and nothing more."""
     built = environment(ServerName("s"), DeviceUUID("u"))
     assert built == {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "SERVER_NAME": "s", "DEVICE_UUID": "u"}
-    runner = Runner("/bin/bash", built)
-    assert runner.environment_for(["openssl", "x509"]) == built | {"SSL_CERT_FILE": "/dev/null"}
+    assert environment_for(["openssl", "x509"], built) == built | {"SSL_CERT_FILE": "/dev/null"}
     for subcommand in ("s_client", "verify"):
-        assert runner.environment_for(["openssl", subcommand]) == built
+        assert environment_for(["openssl", subcommand], built) == built
     seen = bash("cat /proc/$$/environ", cwd=tmp_path).stdout
     # cat's, which bash started: bash adds PWD, SHLVL, OLDPWD and _ of its own.
     added = (b"PWD=", b"SHLVL=", b"OLDPWD=", b"_=")

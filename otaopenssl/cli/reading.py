@@ -9,8 +9,9 @@ from otaopenssl.cli import session, terminal
 from otaopenssl.cli.facts import facts, rows
 from otaopenssl.cli.options import Place, Running
 from otaopenssl.departures import DEPARTURES
+from otaopenssl.environment import NO_TRUST_BUNDLE, environment
 from otaopenssl.ids import DeviceUUID, ServerName
-from otaopenssl.runner import NO_TRUST_BUNDLE, QUESTIONS, environment
+from otaopenssl.questions import QUESTIONS
 from otaopenssl.shellwords import shell_joined
 
 

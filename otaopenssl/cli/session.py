@@ -6,11 +6,12 @@ from pathlib import Path
 
 from otaopenssl.cli import terminal
 from otaopenssl.cli.options import Place, Running
+from otaopenssl.environment import CHILD_PATH, environment
 from otaopenssl.errors import BadInput, Error, Unfit, quoted
 from otaopenssl.ids import DEFAULT_SERVER_NAME, DeviceUUID, parse_server_name
 from otaopenssl.layout import Server
 from otaopenssl.program import Launch, find_program, launch
-from otaopenssl.runner import CHILD_PATH, Finished, environment
+from otaopenssl.runner import Finished
 from otaopenssl.texts import DEFAULT_PROCEDURE, Procedure, find_procedure
 
 

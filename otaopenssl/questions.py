@@ -1,0 +1,48 @@
+"""Every openssl command that the tool runs besides those of the audited texts: none of them makes anything."""
+
+from typing import NamedTuple
+
+
+class Question(NamedTuple):
+    """A command of the tool's own, which answers on standard output; a word in capitals is what is asked about."""
+
+    words: tuple[str, ...]
+
+    def argv(self, **asked: str) -> tuple[str, ...]:
+        """The command, with ``FILE`` replaced by ``file``, and so on."""
+        values = {name.upper(): value for name, value in asked.items()}
+        return tuple(values.get(word, word) for word in self.words)
+
+
+def _question(line: str) -> Question:
+    return Question(tuple(line.split()))
+
+
+VERSION = _question("openssl version")
+CERTIFICATE_REPORT = _question("openssl x509 -in FILE -noout -text")
+PUBLIC_KEY_REPORT = _question("openssl pkey -in FILE -noout -text_pub")
+# Of a certificate that came from outside its key is asked for alone: a report may hold a text that looks like one.
+PUBLIC_KEY = _question("openssl x509 -in FILE -noout -pubkey")
+HOST_CHECK = _question("openssl x509 -in FILE -noout -checkhost HOST")
+ADDRESS_CHECK = _question("openssl x509 -in FILE -noout -checkip ADDRESS")
+# -trusted alone: no certificate of the system vouches for another. When each is valid is told apart.
+CHAIN_CHECK = _question("openssl verify -no_check_time -partial_chain -trusted TRUSTED -untrusted CHAIN FILE")
+SELF_SIGNED_CHECK = _question("openssl verify -no_check_time -check_ss_sig -trusted FILE FILE")
+SERVER_CHECK = _question("openssl verify -purpose sslserver -trusted TRUSTED FILE")
+# The archive comes on standard input, so that the private key in it is on no disk; -legacy is for what 3.0 calls so.
+ARCHIVED_CAS = _question("openssl pkcs12 -nokeys -cacerts -passin pass:")
+LEGACY_ARCHIVED_CAS = _question("openssl pkcs12 -legacy -nokeys -cacerts -passin pass:")
+
+QUESTIONS = (
+    VERSION,
+    CERTIFICATE_REPORT,
+    PUBLIC_KEY_REPORT,
+    PUBLIC_KEY,
+    HOST_CHECK,
+    ADDRESS_CHECK,
+    CHAIN_CHECK,
+    SELF_SIGNED_CHECK,
+    SERVER_CHECK,
+    ARCHIVED_CAS,
+    LEGACY_ARCHIVED_CAS,
+)
