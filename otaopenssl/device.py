@@ -1,4 +1,4 @@
-"""One use case: a device certificate, by the guide's steps 1 and 2."""
+"""One use case: a device certificate, by the guide's steps 1 and 2, and its gateway's root by steps 3 and 4."""
 
 import os
 from contextlib import ExitStack
@@ -9,6 +9,7 @@ from otaopenssl import configs, durable, serials, workbench
 from otaopenssl.errors import Error, Failed, Unfit, quoted, raise_all
 from otaopenssl.execution import Execution
 from otaopenssl.fleet_root import examine
+from otaopenssl.gateway_root import Fetched, GatewayOrder, fetch, script_body
 from otaopenssl.ids import DeviceID, DeviceUUID
 from otaopenssl.interrupts import hold_for_good
 from otaopenssl.layout import CERTIFICATE_NAME, Server, listing
@@ -17,7 +18,7 @@ from otaopenssl.procedure import Step, Text
 from otaopenssl.program import Launch
 from otaopenssl.reports import ask_report, read_report
 from otaopenssl.runner import Runner
-from otaopenssl.script import Script
+from otaopenssl.script import Body, Script, here_documents, steps_of
 from otaopenssl.shellwords import written
 from otaopenssl.texts import CERTIFICATE_WORD, Procedure
 from otaopenssl.workbench import Workbench
@@ -27,12 +28,13 @@ _CLOCK_TOLERANCE = timedelta(seconds=5)
 
 
 class Order(NamedTuple):
-    """What is to be made: one device of one server, by one procedure."""
+    """What is to be made: one device of one server, by one procedure; with a gateway's root where one is named."""
 
     server: Server
     uuid: DeviceUUID
     device_id: DeviceID
     procedure: Procedure
+    gateway: GatewayOrder | None = None
 
     def places(self) -> dict[str, str]:
         """The values of the places of device.sh."""
@@ -43,7 +45,7 @@ class Device(NamedTuple):
     """A device that was made, and the facts of its certificate.
 
     ``directory`` is the guide's ``${device_dir}``; ``files`` are the names in it with their modes; ``warnings`` tell of
-    what works today and fails later.
+    what works today and fails later; ``gateway`` is what a gateway has sent, where one was asked.
     """
 
     uuid: DeviceUUID
@@ -53,32 +55,46 @@ class Device(NamedTuple):
     report: CertificateReport
     files: dict[str, str]
     warnings: tuple[str, ...]
+    gateway: Fetched | None
 
 
 def make_device(order: Order, launch: Launch) -> Device:
     """The device of the order, published whole by one rename after every check has passed.
 
     Before the first command, and all at once, raises BadInput (texts, configuration files) or Unfit (openssl, fleet
-    root CA, there already, not writable); after it Failed (openssl, checks). Source: guide steps 1 and 2.
+    root CA, there already, not writable); after it Failed (openssl, checks, the gateway). Source: guide steps 1 and 2,
+    and 3 and 4 where the order names a gateway.
     """
     server = order.server
     text = order.procedure.text("device.sh")
+    gateway_text = None if order.gateway is None else order.gateway.text(order.procedure)
     rendered = configs.missing(server, text)
     runner, ca = _ready(order, text, rendered, launch)
     with configs.provided(server, text), workbench.opened(server) as bench, ExitStack() as reservations:
         report, serial = _issue(order, text, runner, bench, reservations)
         raise_all(_faults(order, report, ca, serial))
+        fetched = None
+        if order.gateway is not None and gateway_text is not None:
+            examined_dir = bench.prepare_examination()
+            fetched = fetch(order.gateway, gateway_text, order.places(), runner, bench.root, examined_dir)
         files = listing(bench.staged.device_path(order.uuid))
         bench.publish_device(order.uuid, hold_for_good)
     return Device(
-        order.uuid, order.device_id, server, order.places()["device_dir"], report, files, tuple(_warnings(report, ca))
+        uuid=order.uuid,
+        device_id=order.device_id,
+        server=server,
+        directory=order.places()["device_dir"],
+        report=report,
+        files=files,
+        warnings=tuple(_warnings(report, ca)),
+        gateway=fetched,
     )
 
 
 def script(order: Order, program: str | None) -> Script:
     """What ``otaopenssl device`` would run, without running or writing anything; it needs no fleet root CA."""
     text = order.procedure.text("device.sh")
-    before = [
+    before: Body = [
         'for file in "${DEVICES_DIR}/ca.key" "${DEVICES_DIR}/ca.crt"; do',
         '  [ -s "${file}" ] || { echo "no fleet root CA: ${file} is missing" >&2; exit 4; }',
         "done",
@@ -86,14 +102,18 @@ def script(order: Order, program: str | None) -> Script:
     ]
     links = [written(word) for step in text.steps if (word := step.link_word())]
     after = [f"[ -e {link} ] || rm -f {link}  # departure no-dangling-link" for link in links]
+    rendered = configs.missing(order.server, text)
+    body = [*before, *here_documents(rendered), *steps_of(text, order.places()), "", *after]
+    texts = [text]
+    if order.gateway is not None:
+        texts.append(order.gateway.text(order.procedure))
+        body += script_body(order.gateway, texts[-1], order.places())
     return Script(
         command="otaopenssl device",
         server=order.server,
-        text=text,
-        places=order.places(),
-        rendered=configs.missing(order.server, text),
-        before=before,
-        after=[*after, 'echo "${device_dir}"'],
+        texts=texts,
+        body=[*body, 'echo "${device_dir}"'],
+        rendered=rendered,
         uuid=order.uuid,
         device_id=order.device_id,
         program=program,

@@ -63,8 +63,8 @@ def _written(temporary: Path, content: bytes) -> Iterator[None]:
         temporary.unlink(missing_ok=True)
 
 
-def read_bounded(path: Path) -> bytes:
-    """The content of a regular file of at most 1 MiB. Raises OSError for anything else, without waiting."""
+def read_bounded(path: Path, largest: int = LARGEST_FILE) -> bytes:
+    """The content of a regular file of at most ``largest`` bytes. Raises OSError for anything else, without waiting."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
         mode = os.fstat(descriptor).st_mode
@@ -72,9 +72,9 @@ def read_bounded(path: Path) -> bytes:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         if not stat.S_ISREG(mode):
             raise OSError(errno.EINVAL, "no regular file", str(path))
-        content = file.read(LARGEST_FILE + 1)
-    if len(content) > LARGEST_FILE:
-        raise OSError(errno.EFBIG, f"more than {LARGEST_FILE} bytes", str(path))
+        content = file.read(largest + 1)
+    if len(content) > largest:
+        raise OSError(errno.EFBIG, f"more than {largest} bytes", str(path))
     return content
 
 

@@ -11,15 +11,17 @@ _LONGEST_QUOTE = 200
 class Error(Exception):
     """A failure that its reader can act on: one lower-case message and a hint.
 
-    ``status`` is the exit status of the documented table; ``hint`` is an action, without the word "hint".
+    ``status`` is the exit status of the documented table; ``hint`` is an action, without the word "hint"; ``details``
+    are lines that say more than a message holds.
     """
 
     status = 1
 
-    def __init__(self, message: str, *, hint: str) -> None:
+    def __init__(self, message: str, *, hint: str, details: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.details = tuple(details)
 
     @property
     def problems(self) -> tuple["Error", ...]:

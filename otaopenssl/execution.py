@@ -7,11 +7,11 @@ import os
 import stat
 from pathlib import Path
 
+from otaopenssl.answer import answer_fault, certificate_lines
 from otaopenssl.durable import UMASK
 from otaopenssl.errors import BadInput, Failed, quoted, reason
 from otaopenssl.outputs import (
     PUBLIC_LABELS,
-    certificate_lines,
     expected_label,
     first_complaint,
     is_config_fault,
@@ -20,21 +20,29 @@ from otaopenssl.outputs import (
     pem_blocks,
 )
 from otaopenssl.procedure import BoundStep
-from otaopenssl.runner import Finished, Runner, failure
+from otaopenssl.runner import STEP_SECONDS, Finished, Runner, failure
+
+
+class NoAnswer(Failed):
+    """A server did not send certificates; the message is what it did instead, as a verb phrase."""
 
 
 class Execution:
-    """Carries out bound steps in the directory ``cwd``, which their relative paths are below."""
+    """Carries out bound steps in the directory ``cwd``, which their relative paths are below.
 
-    def __init__(self, runner: Runner, cwd: Path) -> None:
+    ``network_seconds`` is how long a step may take that waits for a server.
+    """
+
+    def __init__(self, runner: Runner, cwd: Path, network_seconds: float = STEP_SECONDS) -> None:
         self._runner = runner
         self._cwd = cwd
+        self._network_seconds = network_seconds
 
     def perform(self, bound: BoundStep) -> Finished | None:
         """Do what the step says and check what it wrote; what openssl printed, where openssl ran.
 
-        Raises Failed where openssl failed or an output is not what it must be; BadInput where openssl complains of a
-        configuration file.
+        Raises Failed where openssl failed or an output is not what it must be, NoAnswer where a server sent no
+        certificates for sed to keep; BadInput where openssl complains of a configuration file.
         """
         finished = None
         for output in bound.outputs:
@@ -48,6 +56,8 @@ class Execution:
                 self._cat(bound)
             elif bound.step.programs == ("ln",):
                 self._link(bound)
+            elif bound.step.programs[-1] == "sed":
+                finished = self._kept_by_sed(bound)
             else:
                 finished = self._openssl(bound)
         except OSError as error:
@@ -59,10 +69,10 @@ class Execution:
         return finished
 
     def _openssl(self, bound: BoundStep) -> Finished:
-        commands = [argv for argv in bound.commands if argv[0] == "openssl"]
+        commands = bound.commands
         is_private = not bound.step.makes_public_files
         redirect = None if bound.redirect is None else self._cwd / bound.redirect
-        if redirect is None or len(commands) < len(bound.commands):
+        if redirect is None:
             finished = self._runner.run(commands, cwd=self._cwd, is_private=is_private)
         else:
             descriptor = os.open(redirect, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -72,8 +82,19 @@ class Execution:
                 os.close(descriptor)
         if not finished.is_good and not bound.step.may_fail:
             raise _fault(bound, finished)
-        if redirect is not None and len(commands) < len(bound.commands):
-            redirect.write_bytes(certificate_lines(finished.stdout))
+        return finished
+
+    def _kept_by_sed(self, bound: BoundStep) -> Finished:
+        """Run the command before sed and write what sed keeps; a server's answer is judged by what it is, alone."""
+        is_server = bound.step.has("s_client")
+        seconds = self._network_seconds if is_server else STEP_SECONDS
+        finished = self._runner.run(bound.commands[:1], cwd=self._cwd, seconds=seconds)
+        fault = answer_fault(finished.stdout, finished.stderr) if is_server else None
+        if fault is not None:
+            raise NoAnswer(fault, hint=f"the command was: {finished.shown()}")
+        if not is_server and not finished.is_good:
+            raise _fault(bound, finished)
+        (self._cwd / str(bound.redirect)).write_bytes(certificate_lines(finished.stdout))
         return finished
 
     def _cat(self, bound: BoundStep) -> None:

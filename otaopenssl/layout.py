@@ -11,6 +11,7 @@ from typing import NamedTuple
 from otaopenssl.ids import DeviceID, DeviceUUID, ServerName
 
 CERTIFICATE_NAME = "client.pem"
+GATEWAY_ROOT_NAME = "root.crt"
 HIDDEN_DIR_NAME = ".otaopenssl"
 
 

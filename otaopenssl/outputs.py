@@ -47,10 +47,11 @@ _CONFIG_FAULT = (
 
 
 class PemBlock(NamedTuple):
-    """One PEM block (RFC 7468): its label, and the bytes inside, or None where they are encrypted or not base64."""
+    """One PEM block (RFC 7468): its label, its bytes, or None where they are encrypted or not base64, and its text."""
 
     label: str
     der: bytes | None
+    text: bytes
 
 
 def expected_label(kind: str, *, is_encrypted: bool) -> str | None:
@@ -71,7 +72,7 @@ def is_public_pem(content: bytes) -> bool:
 
 def pem_blocks(content: bytes) -> tuple[PemBlock, ...]:
     """The PEM blocks of a file in order; only whole lines begin or end one, and text around them is allowed."""
-    return tuple(PemBlock(match[1].decode("ascii"), _decoded(match[2])) for match in _BLOCK.finditer(content))
+    return tuple(PemBlock(match[1].decode("ascii"), _decoded(match[2]), match[0]) for match in _BLOCK.finditer(content))
 
 
 def is_whole_der(der: bytes | None) -> bool:
@@ -105,7 +106,8 @@ class CertificateReport(NamedTuple):
     """The facts of an ``x509 -text`` report.
 
     Names are as the program prints them; times are aware UTC; usages are openssl's words, None where the extension is
-    absent; ``is_ca`` is basicConstraints' flag, None where the extension is absent.
+    absent; ``is_ca`` is basicConstraints' flag, None where the extension is absent; ``key_bits`` is None where the
+    algorithm has one size alone.
     """
 
     version: int
@@ -115,6 +117,8 @@ class CertificateReport(NamedTuple):
     not_before: datetime
     not_after: datetime
     signature_algorithm: str
+    key_algorithm: str
+    key_bits: int | None
     key_usage: tuple[str, ...] | None
     key_usage_is_critical: bool
     extended_key_usage: tuple[str, ...] | None
@@ -159,6 +163,8 @@ def parse_certificate_report(text: str) -> CertificateReport | None:
         not_before=not_before,
         not_after=not_after,
         signature_algorithm=fields["Signature Algorithm"],
+        key_algorithm=fields.get("Public Key Algorithm", ""),
+        key_bits=int(bits[1]) if (bits := re.match(r"\((\d+) bit", fields.get("Public-Key", ""))) else None,
         key_usage=key_usage,
         key_usage_is_critical=key_usage_is_critical,
         extended_key_usage=extended,
@@ -213,20 +219,6 @@ def is_config_fault(stderr: bytes) -> bool:
     return re.search(_CONFIG_FAULT, stderr.decode("utf-8", "replace"), re.IGNORECASE) is not None
 
 
-def certificate_lines(content: bytes) -> bytes:
-    """What the guide's ``sed -n '/-BEGIN CERTIFICATE-/,/-END CERTIFICATE-/p'`` keeps of ``content``, to the byte."""
-    kept = []
-    is_inside = False
-    for line in re.findall(rb"[^\n]*\n|[^\n]+\Z", content):
-        if is_inside:
-            kept.append(line)
-            is_inside = b"-END CERTIFICATE-" not in line
-        elif b"-BEGIN CERTIFICATE-" in line:
-            kept.append(line)
-            is_inside = True
-    return b"".join(kept)
-
-
 def _decoded(body: bytes) -> bytes | None:
     try:
         return base64.b64decode(b"".join(body.split()), validate=True)
@@ -257,6 +249,8 @@ def _read_report(text: str) -> tuple[dict[str, str], _Extensions]:
         if indent == 12 and name.startswith("X509v3 ") and following.startswith(" " * 16):
             values = tuple(part.strip(" ") for part in following.split(",") if part.strip(" "))
             extensions.setdefault(name, (values, value.strip(" ") == "critical"))
+        elif name.endswith("Public-Key") and indent == 16:
+            fields.setdefault("Public-Key", value.strip(" "))
         elif colon and 8 <= indent <= 12:
             # A serial number of more than 64 bits stands on the next line.
             is_on_next_line = name == "Serial Number" and not value.strip(" ")

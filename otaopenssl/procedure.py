@@ -38,6 +38,10 @@ class BoundStep(NamedTuple):
     redirect: str | None
     outputs: tuple[str, ...]
 
+    def value(self, option: str) -> str | None:
+        """The argument after an option, or None; the first one where it stands twice."""
+        return next((value for words in self.commands for name, value in pairwise(words) if name == option), None)
+
     def quoted(self) -> str:
         """The step as one line of shell, every argument quoted, ready to paste."""
         line = " | ".join(shell_joined(command) for command in self.commands)

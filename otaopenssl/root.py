@@ -19,7 +19,7 @@ from otaopenssl.outputs import CertificateReport
 from otaopenssl.procedure import Text
 from otaopenssl.program import Launch
 from otaopenssl.runner import Runner
-from otaopenssl.script import Script
+from otaopenssl.script import Body, Script, here_documents, steps_of
 from otaopenssl.texts import Procedure
 
 
@@ -67,7 +67,7 @@ def _made(server: Server, text: Text, runner: Runner) -> CertificateReport:
 def script(server: Server, procedure: Procedure, program: str | None) -> Script:
     """What ``otaopenssl root`` would run, without running or writing anything."""
     text = procedure.text("root.sh")
-    before = [
+    before: Body = [
         'for file in "${DEVICES_DIR}/ca.key" "${DEVICES_DIR}/ca.crt"; do',
         '  [ ! -e "${file}" ] || { echo "${file} is there already" >&2; exit 4; }',
         "done",
@@ -75,9 +75,9 @@ def script(server: Server, procedure: Procedure, program: str | None) -> Script:
     if not os.path.lexists(server.server_dir):
         before.append('mkdir "${SERVER_NAME}"; printf \'*\\n\' > "${SERVER_NAME}/.gitignore"')
     before.append('mkdir -p "${DEVICES_DIR}"')
-    return Script(
-        "otaopenssl root", server, text, server.places(), configs.missing(server, text), before, program=program
-    )
+    rendered = configs.missing(server, text)
+    body = [*before, *here_documents(rendered), *steps_of(text, server.places())]
+    return Script("otaopenssl root", server, [text], body, rendered, program=program)
 
 
 def _is_there(server: Server) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from otaopenssl.departures import departure
-from otaopenssl.environment import CHILD_PATH, NO_TRUST_BUNDLE, environment
+from otaopenssl.environment import CHILD_PATH, NO_TRUST_BUNDLE, environment, environment_for
 from otaopenssl.errors import quoted
 from otaopenssl.ids import DeviceID, DeviceUUID
 from otaopenssl.layout import Server
@@ -19,20 +19,39 @@ from otaopenssl.shellwords import shell_quoted
 Style = Literal["guide", "argv"]
 
 
+class Line(NamedTuple):
+    """A step of a text in a script, with the values of its places; ``opening`` and ``closing`` are shell around it."""
+
+    step: Step
+    places: Mapping[str, str]
+    opening: str = ""
+    closing: str = ""
+
+    def text_in(self, style: Style) -> list[str]:
+        """Its lines in that style; in the guide's own with the departures that concern it."""
+        if style == "guide":
+            shown = [*(f"# {note}" for note in _notes(self.step)), self.step.source]
+        else:
+            shown = [self.step.bind(self.places).quoted()]
+        return [line for line in (self.opening, *shown, self.closing) if line]
+
+
+# Lines of shell in the words of the guide's places, and steps among them.
+Body = list[str | Line]
+
+
 class Script(NamedTuple):
     """What a dry-run shows of one command of the tool.
 
-    ``before`` and ``after`` are lines of shell in the words of the guide's places; ``rendered`` are the configuration
-    files that the run would make first; ``program`` is given where the search path of the child would find another.
+    ``texts`` are those whose steps stand in ``body``; ``rendered`` are the configuration files that the run would make
+    first; ``program`` is given where the search path of the child would find another.
     """
 
     command: str
     server: Server
-    text: Text
-    places: Mapping[str, str]
+    texts: Sequence[Text]
+    body: Body
     rendered: Mapping[str, bytes]
-    before: Sequence[str]
-    after: Sequence[str] = ()
     uuid: DeviceUUID | None = None
     device_id: DeviceID | None = None
     program: str | None = None
@@ -41,81 +60,100 @@ class Script(NamedTuple):
         """The script in that style, with a newline at its end."""
         lines = [
             "#!/usr/bin/env bash",
-            f"# What '{self.command}' runs: {quoted(self.text.file)}. Nothing has run.",
+            f"# What '{self.command}' runs: {', '.join(quoted(text.file) for text in self.texts)}. Nothing has run.",
             "set -e -o pipefail",
             # Bash reads a group as a whole before it runs it, so that the script may also come from standard input.
             "{",
             f"cd -- {shell_quoted(str(self.server.project_dir))}",
-            f"exec </dev/null  # {_noted('stdin-closed')}",
-            *self._exports(),
-            *self.before,
-            *self._here_documents(),
-            "",
+            f"exec </dev/null  # {noted('stdin-closed')}",
+            "unset DEVICE_ID OPENSSL_CONF OPENSSL_MODULES OPENSSL_ENGINES LD_PRELOAD LD_LIBRARY_PATH",
+            f"export PATH={CHILD_PATH} LC_ALL=C {_bundle()}",
+            *server_exports(self.server),
+            *device_exports(self.uuid, self.device_id),
         ]
-        for step in self.text.steps:
-            if style == "guide":
-                lines += [f"# {note}" for note in _notes(step)]
-                lines.append(step.source)
-            else:
-                lines.append(step.bind(self.places).quoted())
-        return "\n".join([*lines, *(["", *self.after] if self.after else []), "}"]) + "\n"
+        if self.program is not None:
+            lines.append(f'openssl() {{ (exec -a openssl {shell_quoted(self.program)} "$@"); }}')
+        for item in self.body:
+            lines += [item] if isinstance(item, str) else item.text_in(style)
+        return "\n".join([*lines, "}"]) + "\n"
 
     def document(self, style: Style) -> dict[str, object]:
         """The same for programs: the environment of its processes, their argv arrays, and the script."""
-        steps = [step.bind(self.places) for step in self.text.steps]
+        variables = environment(self.server.name, self.uuid)
         return {
             "command": self.command,
-            "text": self.text.file,
+            "texts": [text.file for text in self.texts],
             "working_directory": str(self.server.project_dir),
-            "environment": {**environment(self.server.name, self.uuid), **NO_TRUST_BUNDLE},
+            "environment": {**variables, **NO_TRUST_BUNDLE},
             "config_files": {name: content.decode("utf-8") for name, content in self.rendered.items()},
-            "steps": [
-                {
-                    "line": bound.step.line,
-                    "name": bound.step.name,
-                    "source": bound.step.source,
-                    "commands": bound.commands,
-                    "redirect": bound.redirect,
-                    "may_fail": bound.step.may_fail,
-                }
-                for bound in steps
-            ],
+            "steps": [_step_document(item, variables) for item in self.body if isinstance(item, Line)],
             "script": self.text_in(style),
         }
 
-    def _exports(self) -> list[str]:
-        bundle = " ".join(f"{name}={value}" for name, value in NO_TRUST_BUNDLE.items())
-        lines = [
-            "unset DEVICE_ID OPENSSL_CONF OPENSSL_MODULES OPENSSL_ENGINES LD_PRELOAD LD_LIBRARY_PATH",
-            f"export PATH={CHILD_PATH} LC_ALL=C {bundle}",
-            f"export SERVER_NAME={shell_quoted(self.server.name)}",
-            f'export DEVICES_DIR="./${{SERVER_NAME}}/devices" CWD="${{PWD}}"  # {_noted("devices-dir-typo")}',
-            f'export SERVER_DIR="${{CWD}}/${{SERVER_NAME}}"  # {_noted("server-dir-unset")}',
-        ]
-        if self.uuid is not None:
-            lines.append(f"export DEVICE_UUID={shell_quoted(self.uuid)}")
-            if str(self.device_id) != str(self.uuid):
-                lines.append(f"export DEVICE_ID={shell_quoted(str(self.device_id))}")
-            lines.append('export device_id=${DEVICE_ID:-${DEVICE_UUID}} device_dir="${DEVICES_DIR}/${DEVICE_UUID}"')
-        if self.program is not None:
-            lines.append(f'openssl() {{ (exec -a openssl {shell_quoted(self.program)} "$@"); }}')
-        return lines
 
-    def _here_documents(self) -> list[str]:
-        lines = ['mkdir -p "${CWD}/certs"'] if self.rendered else []
-        for name, content in self.rendered.items():
-            body = content.decode("utf-8")
-            mark = "EOF"
-            while mark in body.split("\n"):
-                mark += "F"
-            path = f'"${{CWD}}/certs/{name}"'
-            lines += [f"[ -e {path} ] || cat > {path} <<'{mark}'", f"{body}{mark}"]
-        return lines
+def steps_of(text: Text, places: Mapping[str, str]) -> Body:
+    """The steps of a text as lines of a script, after an empty one."""
+    return ["", *(Line(step, places) for step in text.steps)]
 
 
-def _noted(name: str) -> str:
+def server_exports(server: Server) -> list[str]:
+    """The guide's variables of a server (step 1), SERVER_DIR among them."""
+    return [
+        f"export SERVER_NAME={shell_quoted(server.name)}",
+        f'export DEVICES_DIR="./${{SERVER_NAME}}/devices" CWD="${{PWD}}"  # {noted("devices-dir-typo")}',
+        f'export SERVER_DIR="${{CWD}}/${{SERVER_NAME}}"  # {noted("server-dir-unset")}',
+    ]
+
+
+def device_exports(uuid: DeviceUUID | None, device_id: DeviceID | None) -> list[str]:
+    """The guide's variables of a device (step 1)."""
+    if uuid is None:
+        return []
+    lines = [f"export DEVICE_UUID={shell_quoted(uuid)}"]
+    if device_id is not None and str(device_id) != str(uuid):
+        lines.append(f"export DEVICE_ID={shell_quoted(device_id)}")
+    return [*lines, 'export device_id=${DEVICE_ID:-${DEVICE_UUID}} device_dir="${DEVICES_DIR}/${DEVICE_UUID}"']
+
+
+def here_documents(rendered: Mapping[str, bytes]) -> list[str]:
+    """Lines that write the configuration files into certs/ where they are not there."""
+    lines = ['mkdir -p "${CWD}/certs"'] if rendered else []
+    for name, content in rendered.items():
+        body = content.decode("utf-8")
+        mark = "EOF"
+        while mark in body.split("\n"):
+            mark += "F"
+        path = f'"${{CWD}}/certs/{name}"'
+        lines += [f"[ -e {path} ] || cat > {path} <<'{mark}'", f"{body}{mark}"]
+    return lines
+
+
+def answering(body: Body) -> Body:
+    """The body with a server to answer it: with the system's trust bundle, and whatever s_client's exit status says."""
+    return ["unset SSL_CERT_FILE; set +o pipefail", *body, f"export {_bundle()}; set -o pipefail"]
+
+
+def noted(name: str) -> str:
+    """What a comment says of a departure."""
     found = departure(name)
     return f"departure {found.name}: the tool {found.tool}"
+
+
+def _bundle() -> str:
+    return " ".join(f"{name}={value}" for name, value in NO_TRUST_BUNDLE.items())
+
+
+def _step_document(line: Line, variables: Mapping[str, str]) -> dict[str, object]:
+    bound = line.step.bind(line.places)
+    return {
+        "line": bound.step.line,
+        "name": bound.step.name,
+        "source": bound.step.source,
+        "commands": bound.commands,
+        "environment": environment_for(bound.commands[0], variables),
+        "redirect": bound.redirect,
+        "may_fail": bound.step.may_fail,
+    }
 
 
 def _notes(step: Step) -> list[str]:
@@ -125,4 +163,4 @@ def _notes(step: Step) -> list[str]:
         names.append("private-serial")
     if step.programs == ("ln",):
         names.append("no-dangling-link")
-    return [_noted(name) for name in names]
+    return [noted(name) for name in names]

@@ -6,7 +6,7 @@ from pathlib import Path
 from otaopenssl.durable import not_writable, read_bounded, sync_file, write_new
 from otaopenssl.errors import BadInput, Unfit, quoted, raise_all, reason
 from otaopenssl.interrupts import hold_for_good
-from otaopenssl.layout import CERTIFICATE_NAME
+from otaopenssl.layout import CERTIFICATE_NAME, GATEWAY_ROOT_NAME
 from otaopenssl.procedure import Step, Text, parse_text
 from otaopenssl.resources import templates_dir
 from otaopenssl.shellwords import Place, Word, refuse
@@ -16,11 +16,13 @@ TEXT_NAMES = ("root.sh", "device.sh", "gateway.sh", "gateway-port.sh", "server.s
 
 _SERVER_PLACES = frozenset({"CWD", "SERVER_NAME", "SERVER_DIR", "DEVICES_DIR"})
 _DEVICE_PLACES = _SERVER_PLACES | {"DEVICE_UUID", "device_id", "device_dir"}
+# root.crt can be fetched for no device in particular: then there is a directory to write it to, and no more.
+_GATEWAY_PLACES = frozenset({"CWD", "SERVER_NAME", "SERVER_DIR", "device_dir", "device_gateway"})
 _PLACES_BY_TEXT = {
     "root.sh": _SERVER_PLACES,
     "device.sh": _DEVICE_PLACES,
-    "gateway.sh": _DEVICE_PLACES | {"device_gateway"},
-    "gateway-port.sh": _DEVICE_PLACES | {"device_gateway", "device_gateway_port"},
+    "gateway.sh": _GATEWAY_PLACES,
+    "gateway-port.sh": _GATEWAY_PLACES | {"device_gateway_port"},
     "server.sh": _SERVER_PLACES,
 }
 # What `device` and `root` publish and check; a text of a team's own must keep to it.
@@ -31,10 +33,13 @@ _OUTPUT_PLACE = {
     "gateway-port.sh": "device_dir",
 }
 CERTIFICATE_WORD: Word = (Place("device_dir"), f"/{CERTIFICATE_NAME}")
+_GATEWAY_ROOT_WORD: Word = (Place("device_dir"), f"/{GATEWAY_ROOT_NAME}")
 _CA_WORDS: dict[str, Word] = {"-CA": (Place("DEVICES_DIR"), "/ca.crt"), "-CAkey": (Place("DEVICES_DIR"), "/ca.key")}
 _NEEDED_OUTPUTS: dict[str, tuple[Word, ...]] = {
     "root.sh": ((Place("DEVICES_DIR"), "/ca.key"), (Place("DEVICES_DIR"), "/ca.crt")),
     "device.sh": ((Place("device_dir"), "/pkey.pem"), CERTIFICATE_WORD),
+    "gateway.sh": (_GATEWAY_ROOT_WORD,),
+    "gateway-port.sh": (_GATEWAY_ROOT_WORD,),
 }
 
 
@@ -166,10 +171,25 @@ def _check_outputs(text: Text, name: str) -> None:
                 refuse(text.file, step.line, "root.sh may write ${DEVICES_DIR}/ca.key and ${DEVICES_DIR}/ca.crt alone")
     if name == "device.sh":
         _check_signing(text)
+    if name in ("gateway.sh", "gateway-port.sh"):
+        _check_fetching(text)
     written = {word for step in text.steps for word in _written(step)}
     for needed in _NEEDED_OUTPUTS.get(name, ()):
         if needed not in written:
             refuse(text.file, text.steps[-1].line, f"no command up to here writes ${{{place}}}{needed[1]}")
+
+
+def _check_fetching(text: Text) -> None:
+    """One step asks the gateway, and it alone writes root.crt, since nothing else is published."""
+    for step in text.steps:
+        asks = step.kind == "s_client | sed"
+        if asks != bool(_written(step)) or (asks and step.redirect != _GATEWAY_ROOT_WORD):
+            refuse(text.file, step.line, "one 's_client … | sed …', and it alone, must write ${device_dir}/root.crt")
+        if asks and (step.option("-connect") or ("",))[0] != Place("device_gateway"):
+            refuse(text.file, step.line, "'-connect' must begin with ${device_gateway}")
+    fetching = [step for step in text.steps if step.redirect]
+    if len(fetching) > 1:
+        refuse(text.file, fetching[1].line, "a second 's_client … | sed …' would write root.crt again")
 
 
 def _check_signing(text: Text) -> None:

@@ -43,6 +43,12 @@ class Workbench:
         path.chmod(0o700)
         return path
 
+    def prepare_examination(self) -> Path:
+        """An empty directory for files that openssl is asked about, which are never published."""
+        path = self.root / ".examined"
+        path.mkdir()
+        return path
+
     def seed_serials(self, content: bytes) -> None:
         """Have openssl go on in this workbench from the serial number in ``content``. Raises Unfit."""
         try:

@@ -13,12 +13,13 @@ PACKAGE = CHECKOUT / "otaopenssl"
 # A module imports only from rows above its own.
 ROWS = [
     ["errors"],
-    ["departures", "ids", "interrupts", "questions", "resources", "shellwords"],
+    ["address", "departures", "ids", "interrupts", "questions", "resources", "shellwords"],
     ["cnf", "environment", "layout", "outputs", "procedure", "render"],
-    ["durable", "runner"],
-    ["locks", "program", "reports", "script", "texts"],
-    ["configs", "execution", "fleet_root", "serials", "workbench"],
-    ["device", "root", "show"],
+    ["answer", "chain", "durable", "runner"],
+    ["credentials", "locks", "program", "reports", "script", "texts"],
+    ["configs", "execution", "fleet_root", "serials", "vouching", "workbench"],
+    ["gateway_root"],
+    ["device", "gateway", "root", "show"],
     ["cli"],
     ["__main__"],
 ]

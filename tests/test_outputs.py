@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from otaopenssl.answer import certificate_lines
 from otaopenssl.cnf import parse_config
 from otaopenssl.errors import BadInput
 from otaopenssl.outputs import (
-    certificate_lines,
     first_complaint,
     is_config_fault,
     is_whole_der,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from otaopenssl import __version__
-from otaopenssl.cli import commands, terminal
+from otaopenssl.cli import commands, gateway_commands, terminal, text_commands
 from otaopenssl.cli.options import Directory, OpenSSL, Place
 from otaopenssl.errors import BadInput, Error, Interrupted, Unfit, quoted, reason
 from otaopenssl.interrupts import listening
@@ -27,8 +27,9 @@ app = typer.Typer(
 app.command("root")(commands.root)
 app.command("device")(commands.device)
 app.command("show")(commands.show)
-app.add_typer(commands.procedure_app, name="procedure")
-app.add_typer(commands.config_app, name="config")
+app.add_typer(gateway_commands.gateway_app, name="gateway")
+app.add_typer(text_commands.procedure_app, name="procedure")
+app.add_typer(text_commands.config_app, name="config")
 
 
 def _print_version(wanted: bool) -> None:

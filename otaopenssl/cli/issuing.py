@@ -5,14 +5,13 @@ from collections.abc import Callable
 
 from otaopenssl import device as devices
 from otaopenssl import root as roots
-from otaopenssl.cli import session, terminal
+from otaopenssl.cli import fetching, session, terminal
 from otaopenssl.cli.facts import facts, valid_until
-from otaopenssl.cli.options import Running
-from otaopenssl.errors import raise_all
+from otaopenssl.cli.options import Asking, Running
+from otaopenssl.errors import Error, raise_all
 from otaopenssl.ids import parse_device_id, parse_device_uuid, parse_server_name, random_device_uuid
 from otaopenssl.layout import Server
 from otaopenssl.outputs import serial_hex
-from otaopenssl.script import Script
 
 
 def root(running: Running, *, if_missing: bool) -> None:
@@ -20,7 +19,7 @@ def root(running: Running, *, if_missing: bool) -> None:
     server = session.server(running)
     procedure = session.procedure(running)
     if running.dry_run:
-        _print_script(roots.script(server, procedure, session.program_for_script(running.place)), running)
+        session.print_script(roots.script(server, procedure, session.program_for_script(running.place)), running)
         return
     made = roots.make_root(server, procedure, session.launcher(running, server), if_missing=if_missing)
     path = server.shown(server.ca_crt_path)
@@ -33,26 +32,32 @@ def root(running: Running, *, if_missing: bool) -> None:
     terminal.result(path)
 
 
-def device(running: Running, *, uuid: str | None, device_id: str | None) -> None:
+def device(running: Running, asking: Asking, *, uuid: str | None, device_id: str | None) -> None:
     """Make a device and print its directory (guide step 5)."""
-    order = _order(running, uuid, device_id)
+    order = _order(running, asking, uuid, device_id)
     if running.dry_run:
-        _print_script(devices.script(order, session.program_for_script(running.place)), running)
+        session.print_script(devices.script(order, session.program_for_script(running.place)), running)
         return
     made = devices.make_device(order, session.launcher(running, order.server, order.uuid))
     for warning in made.warnings:
         terminal.warn(warning)
     if running.json:
-        document = {"uuid": made.uuid, "device_id": made.device_id, "directory": made.directory}
-        terminal.result_json({**document, "files": made.files, "warnings": made.warnings, **facts(made.report)})
+        document = {"uuid": made.uuid, "device_id": made.device_id, "directory": made.directory, "files": made.files}
+        sent = None if made.gateway is None else fetching.document(made.gateway)
+        terminal.result_json({**document, "warnings": made.warnings, **facts(made.report), "gateway": sent})
         return
     terminal.note(f"device {made.uuid}: certificate issued by '{made.report.issuer}'")
     terminal.note(f"  serial number {serial_hex(made.report.serial)}, valid until {valid_until(made.report)}")
-    terminal.note("  next: get the device gateway's root certificate (guide step 4), then install both on the device")
+    if made.gateway is None:
+        terminal.note(
+            f"  next: get the gateway's root certificate: otaopenssl gateway root --uuid {made.uuid} --gateway URL"
+        )
+    else:
+        fetching.tell(made.gateway)
     terminal.result(made.directory)
 
 
-def _order(running: Running, uuid: str | None, device_id: str | None) -> devices.Order:
+def _order(running: Running, asking: Asking, uuid: str | None, device_id: str | None) -> devices.Order:
     """The device that the options and the guide's variables mean. Raises BadInput with every malformed one."""
     project_dir = session.project_dir(running.place)
     server_name = session.server_name(running)
@@ -65,17 +70,17 @@ def _order(running: Running, uuid: str | None, device_id: str | None) -> devices
     ]
     if id_text is not None:
         checks.append((parse_device_id, id_text))
-    raise_all(session.refusals(checks))
+    problems = session.refusals(checks)
+    gateway = None
+    try:
+        gateway = fetching.gateway_order(asking, project_dir)
+    except Error as problem:
+        problems.append(problem)
+    raise_all(problems)
     return devices.Order(
         server=Server(project_dir, parse_server_name(server_name)),
         uuid=parse_device_uuid(uuid_text),
         device_id=parse_device_id(uuid_text if id_text is None else id_text),
         procedure=session.procedure(running),
+        gateway=gateway,
     )
-
-
-def _print_script(script: Script, running: Running) -> None:
-    if running.json:
-        terminal.result_json(script.document(running.style))
-    else:
-        terminal.result(script.text_in(running.style))

@@ -37,6 +37,37 @@ Style = Annotated[
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Show each command as it has run, with its time.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 
+GatewayAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--gateway",
+        metavar="URL|HOST",
+        help="The device gateway: the URL of autoprov.url, a host or an IPv4 address.  [env var: device_gateway]",
+    ),
+]
+CredentialsPath = Annotated[
+    str | None,
+    typer.Option(
+        "--credentials", metavar="ZIP", help="The credentials.zip that names the gateway, and may hold its CA."
+    ),
+]
+Port = Annotated[
+    int | None,
+    typer.Option("--port", metavar="PORT", help="Fetch root.crt from this port, by gateway-port.sh.  [default: 8000]"),
+]
+Pins = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--pin",
+        metavar="sha256:DIGEST",
+        help="Accept the gateway only if its chain leads to this certificate or public key (SPKI); may be repeated.",
+    ),
+]
+Timeout = Annotated[
+    float | None,
+    typer.Option("--timeout", metavar="SECONDS", help="How long the gateway may take.  [default: 30]"),
+]
+
 
 class Place(NamedTuple):
     """Where and with which program to work: the options that may stand before the command or after it."""
@@ -59,3 +90,18 @@ class Running(NamedTuple):
     style: Literal["guide", "argv"] = "guide"
     json: bool = False
     verbose: bool = False
+
+
+class Asking(NamedTuple):
+    """Which gateway is to be asked, and how: the options as they were given."""
+
+    gateway: str | None
+    credentials: str | None
+    port: int | None
+    pins: tuple[str, ...]
+    timeout: float | None
+
+    def given(self) -> list[str]:
+        """The options that mean nothing without a gateway, as far as they are given."""
+        options = {"--port": self.port, "--pin": self.pins or None, "--timeout": self.timeout}
+        return [name for name, value in options.items() if value is not None]

@@ -12,6 +12,7 @@ from otaopenssl.ids import DEFAULT_SERVER_NAME, DeviceUUID, parse_server_name
 from otaopenssl.layout import Server
 from otaopenssl.program import Launch, find_program, launch
 from otaopenssl.runner import Finished
+from otaopenssl.script import Script
 from otaopenssl.texts import DEFAULT_PROCEDURE, Procedure, find_procedure
 
 
@@ -65,6 +66,14 @@ def program_for_script(place: Place) -> str | None:
     except Unfit:
         return program
     return None if Path(program).samefile(in_script) else program
+
+
+def print_script(script: Script, running: Running) -> None:
+    """Print what a run would do, as a bash script or for programs."""
+    if running.json:
+        terminal.result_json(script.document(running.style))
+    else:
+        terminal.result(script.text_in(running.style))
 
 
 def refusals(checks: Iterable[tuple[Callable[[str], object], str]]) -> list[Error]:

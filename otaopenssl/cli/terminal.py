@@ -56,10 +56,11 @@ def warn(text: str) -> None:
 
 
 def error(failure: Error) -> None:
-    """Say what is wrong: one line, the other problems under it, then what to do."""
+    """Say what is wrong: one line, its details and the other problems under it, then what to do."""
     first, *others = failure.problems
-    lines = [f"{_NAME}: error: {first.message}"]
-    lines += [f"  {problem.message}" for problem in others]
+    lines = [f"{_NAME}: error: {first.message}", *(f"  {detail}" for detail in first.details)]
+    for problem in others:
+        lines += [f"  {problem.message}", *(f"    {detail}" for detail in problem.details)]
     hints = dict.fromkeys(problem.hint for problem in failure.problems)
     lines += [f"hint: {hint}" for hint in hints]
     _say("\n".join(lines))

@@ -18,7 +18,7 @@ from otaopenssl.questions import Question
 from otaopenssl.runner.pipeline import Argv, Finished, Flooded, Pipeline, TimedOut
 from otaopenssl.shellwords import shell_joined
 
-__all__ = ["Finished", "Flooded", "Runner", "TimedOut", "describe_statuses", "failure"]
+__all__ = ["STEP_SECONDS", "Finished", "Flooded", "Runner", "TimedOut", "describe_statuses", "failure"]
 
 STEP_SECONDS = 60.0
 

@@ -1,0 +1,226 @@
+"""One use case: the device gateway's root certificate for a device, or into a file (guide steps 3 and 4)."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import NamedTuple
+
+from otaopenssl import locks, workbench
+from otaopenssl.durable import check_writable, not_writable, read_bounded, replace
+from otaopenssl.errors import Error, Failed, Unfit, quoted, raise_all, reason
+from otaopenssl.gateway_root import Fetched, GatewayOrder, fetch, script_body
+from otaopenssl.ids import DeviceID, DeviceUUID
+from otaopenssl.interrupts import held, hold_for_good
+from otaopenssl.layout import GATEWAY_ROOT_NAME, Server
+from otaopenssl.outputs import pem_blocks
+from otaopenssl.program import Launch
+from otaopenssl.reports import ask_report
+from otaopenssl.runner import Runner
+from otaopenssl.script import Script
+from otaopenssl.shellwords import shell_quoted
+from otaopenssl.texts import Procedure, sha256
+
+# Where root.crt is first written when it is for no device.
+_STAGED_DIR = "gateway"
+_EXAMINED_DIR = "examined"
+
+
+class State(StrEnum):
+    """What was done with root.crt."""
+
+    WRITTEN = "written"
+    UNCHANGED = "unchanged"
+    REPLACED = "replaced"
+
+
+class RootOrder(NamedTuple):
+    """Whose root certificate is to be fetched, and where it goes: to device ``uuid``, or else into the file ``out``.
+
+    ``out`` is a path as the user wrote it, from the project directory. ``is_forced`` lets a file that differs be
+    replaced.
+    """
+
+    server: Server
+    procedure: Procedure
+    gateway: GatewayOrder
+    uuid: DeviceUUID | None
+    out: str = ""
+    is_forced: bool = False
+
+    @property
+    def path(self) -> Path:
+        """The file that is written."""
+        if self.uuid is not None:
+            return self.server.device_path(self.uuid) / GATEWAY_ROOT_NAME
+        return self.server.project_dir / self.out
+
+    @property
+    def shown(self) -> str:
+        """The same for people."""
+        return self.out if self.uuid is None else self.server.shown(self.path)
+
+
+class Saved(NamedTuple):
+    """A gateway's root.crt in its place: what came back, and how it differs from what was there before."""
+
+    path: str
+    state: State
+    fetched: Fetched
+    difference: tuple[str, ...]
+
+
+def save_root(order: RootOrder, launch: Launch) -> Saved:
+    """The gateway's root certificate, in its place by one rename after it was found good.
+
+    Raises BadInput (texts, archive), Unfit (openssl, no such device, not writable, another root.crt is there) or
+    Failed (the gateway does not answer as it must, or nobody vouches for it who has to). Source: guide step 4.
+    """
+    text = order.gateway.text(order.procedure)
+    runner = _ready(order, launch)
+    with _staging(order) as (cwd, places, examined_dir):
+        fetched = fetch(order.gateway, text, places, runner, cwd, examined_dir)
+        before = _existing(order)
+        difference: tuple[str, ...] = ()
+        if before is not None and before != fetched.content:
+            difference = _difference(before, fetched, runner, examined_dir)
+        return Saved(order.shown, _put(order, fetched, before, difference), fetched, difference)
+
+
+def script(order: RootOrder, program: str | None) -> Script:
+    """What ``otaopenssl gateway root`` would run, without running or writing anything."""
+    text = order.gateway.text(order.procedure)
+    if order.uuid is None:
+        staged = f"/tmp/otaopenssl-{os.urandom(8).hex()}"  # noqa: S108 - the script makes it, and fails if it is there
+        before = [f"root_crt={shell_quoted(order.out)}", f"export device_dir={staged}"]
+    else:
+        staged = f"{order.server.places()['DEVICES_DIR']}/{order.uuid}/.{GATEWAY_ROOT_NAME}.new"
+        before = [
+            '[ -d "${device_dir}" ] || { echo "no device: ${device_dir} is not there" >&2; exit 4; }',
+            f'root_crt="${{device_dir}}/{GATEWAY_ROOT_NAME}" device_dir="${{device_dir}}/.{GATEWAY_ROOT_NAME}.new"',
+        ]
+    kept = (
+        f'[ ! -e "${{root_crt}}" ] || cmp -s "${{device_dir}}/{GATEWAY_ROOT_NAME}" "${{root_crt}}" ||'
+        ' { echo "${root_crt} is there already and differs" >&2; exit 4; }'
+    )
+    body = [
+        *before,
+        'mkdir -m 700 "${device_dir}"',
+        "trap 'rm -rf -- \"${device_dir}\"' EXIT",
+        *script_body(order.gateway, text, {**order.server.places(), "device_dir": staged}),
+        *([] if order.is_forced else [kept]),
+        f'mv -f -- "${{device_dir}}/{GATEWAY_ROOT_NAME}" "${{root_crt}}"',
+        'echo "${root_crt}"',
+    ]
+    device_id = None if order.uuid is None else DeviceID(order.uuid)
+    return Script("otaopenssl gateway root", order.server, [text], body, {}, order.uuid, device_id, program)
+
+
+def _ready(order: RootOrder, launch: Launch) -> Runner:
+    """A runner, once nothing is found that keeps root.crt from being put in its place; else every reason at once."""
+    problems: list[Error] = []
+    runner: Runner | None = None
+    try:
+        runner = launch()
+    except Unfit as problem:
+        problems.append(problem)
+    parent = order.path.parent
+    if not parent.is_dir():
+        what = "no directory" if order.uuid is None else f"no device {quoted(order.uuid)}:"
+        hint = "make the directory first" if order.uuid is None else "make the device first: otaopenssl device"
+        problems.append(Unfit(f"{what} {quoted(order.server.shown(parent))} is not there", hint=hint))
+    else:
+        problems += check_writable(parent, order.server.shown(parent))
+        if order.uuid is not None:
+            problems += check_writable(order.server.server_dir, order.server.shown(order.server.server_dir))
+        try:
+            _existing(order)
+        except Unfit as problem:
+            problems.append(problem)
+    raise_all(problems)
+    if runner is None:
+        raise Unfit("no usable openssl", hint="run the command again")
+    return runner
+
+
+@contextmanager
+def _staging(order: RootOrder) -> Iterator[tuple[Path, dict[str, str], Path]]:
+    """Where the text runs, the values of its places there, and a directory for what is asked about the answer."""
+    if order.uuid is not None:
+        with workbench.opened(order.server) as bench:
+            bench.prepare_device(order.uuid, ())
+            places = order.server.device_places(order.uuid, DeviceID(order.uuid))
+            yield bench.root, places, bench.prepare_examination()
+        return
+    root: Path | None = None
+    try:
+        with held():
+            try:
+                root = Path(tempfile.mkdtemp(prefix="otaopenssl-"))
+                (root / _STAGED_DIR).mkdir()
+                (root / _EXAMINED_DIR).mkdir()
+            except OSError as error:
+                raise not_writable(error, tempfile.gettempdir()) from error
+        yield root, {**order.server.places(), "device_dir": f"./{_STAGED_DIR}"}, root / _EXAMINED_DIR
+    finally:
+        with held():
+            if root is not None:
+                shutil.rmtree(root)
+
+
+def _existing(order: RootOrder) -> bytes | None:
+    """The content of the root.crt that is there. Raises Unfit where something else is."""
+    try:
+        return read_bounded(order.path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise Unfit(f"{quoted(order.shown)} cannot be read: {reason(error)}", hint="move it away") from error
+
+
+def _put(order: RootOrder, fetched: Fetched, before: bytes | None, difference: tuple[str, ...]) -> State:
+    with _alone(order):
+        if _existing(order) != before:
+            raise Unfit(f"{quoted(order.shown)} was changed by somebody else meanwhile", hint="run the command again")
+        if before == fetched.content:
+            return State.UNCHANGED
+        if before is not None and not order.is_forced:
+            raise Unfit(
+                f"{quoted(order.shown)} is there already and differs from what gateway {quoted(fetched.address)} sent",
+                hint="find out which is right; '--force' replaces the one that is there",
+                details=difference,
+            )
+        hold_for_good()
+        try:
+            replace(order.path, fetched.content)
+        except OSError as error:
+            raise not_writable(error, order.shown) from error
+    return State.WRITTEN if before is None else State.REPLACED
+
+
+def _alone(order: RootOrder) -> AbstractContextManager[None]:
+    if order.uuid is not None:
+        return locks.hidden_folder(order.server.hidden_dir)
+    return locks.directory(order.path.parent)
+
+
+def _difference(before: bytes, fetched: Fetched, runner: Runner, directory: Path) -> tuple[str, ...]:
+    """What the root.crt that is there has ('-') and the new one has not, and the other way round ('+')."""
+    new = {certificate.sha256: certificate for certificate in fetched.chain}
+    old: dict[str, str] = {}
+    for block in pem_blocks(before):
+        digest = sha256(block.der or b"")
+        (directory / "before.pem").write_bytes(block.text + b"\n")
+        try:
+            report, _ = ask_report(runner, "before.pem", cwd=directory, shown=GATEWAY_ROOT_NAME)
+            old[digest] = quoted(report.subject)
+        except Failed:
+            old[digest] = f"an unreadable {block.label}"
+    lost = [f"- {subject} sha256:{digest}" for digest, subject in old.items() if digest not in new]
+    gained = [f"+ {quoted(c.report.subject)} sha256:{c.sha256}" for c in new.values() if c.sha256 not in old]
+    if not before:
+        lost = ["- it is empty"]
+    return (*lost, *gained) if lost or gained else ("the same certificates in another order, or with other text",)
