@@ -16,7 +16,7 @@ DEPARTURES = (
     Departure(
         "server-dir-unset",
         "uses SERVER_DIR, never sets it",
-        "sets it to the server directory, absolute, so that the link resolves",
+        "sets it to the server directory, absolute, so that the link resolves (in server.sh relative, as its source)",
     ),
     Departure(
         "no-dangling-link",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from otaopenssl.durable import read_bounded
 from otaopenssl.errors import Error, Unfit, quoted, raise_all, reason
-from otaopenssl.layout import HIDDEN_DIR_NAME, Server
+from otaopenssl.layout import Server
 from otaopenssl.outputs import (
     CERTIFICATE,
     CLIENT_AUTH,
@@ -69,22 +69,6 @@ def require(server: Server, runner: Runner) -> CertificateReport:
     if report is None:
         raise Unfit(f"{quoted(server.shown(server.ca_crt_path))} cannot be judged", hint=_ANOTHER_HINT)
     return report
-
-
-def check_server_directory(server: Server) -> None:
-    """Raise Unfit where the server's name is that of an existing directory (or file) that is no server directory."""
-    path = server.server_dir
-    if not os.path.lexists(path):
-        return
-    hint = "choose another server name with '--server-name NAME'"
-    if not path.is_dir():
-        raise Unfit(f"{quoted(server.shown(path))} is no directory", hint=hint)
-    try:
-        names = {entry.name for entry in os.scandir(path)} - {".gitignore", HIDDEN_DIR_NAME}
-    except OSError as error:
-        raise Unfit(f"{quoted(server.shown(path))} cannot be read: {reason(error)}", hint=hint) from error
-    if names and not ({"devices", "server_ca.pem"} & names):
-        raise Unfit(f"{quoted(server.shown(path))} is there and is no server directory", hint=hint)
 
 
 def _check_key_file(server: Server) -> None:

@@ -12,6 +12,8 @@ from otaopenssl.ids import DeviceID, DeviceUUID, ServerName
 
 CERTIFICATE_NAME = "client.pem"
 GATEWAY_ROOT_NAME = "root.crt"
+# A server CA and what it has signed: a gateway needs the last two, devices the second.
+SERVER_NAMES = ("ca.key", "server_ca.pem", "server.crt", "server.key", "server.chain.pem")
 HIDDEN_DIR_NAME = ".otaopenssl"
 
 
@@ -80,6 +82,13 @@ class Server(NamedTuple):
             "SERVER_DIR": str(self.server_dir),
             "DEVICES_DIR": f"./{self.name}/devices",
         }
+
+    def own_places(self) -> dict[str, str]:
+        """The values of the places of server.sh: SERVER_DIR is relative, so that what it names can be staged.
+
+        Source: OTA Community Edition, scripts/gen-server-certs.sh, which sets it so.
+        """
+        return self.places() | {"SERVER_DIR": f"./{self.name}"}
 
     def device_places(self, uuid: DeviceUUID, device_id: DeviceID) -> dict[str, str]:
         """The values of the places of a text about one device."""

@@ -4,16 +4,13 @@ Source: OTA Community Edition, scripts/start.sh.
 """
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
-from otaopenssl import configs, locks, workbench
-from otaopenssl.durable import check_writable, not_writable, write_new
+from otaopenssl import configs, locks, server_directory, workbench
 from otaopenssl.errors import Error, Failed, Unfit, quoted, raise_all
 from otaopenssl.execution import Execution
-from otaopenssl.fleet_root import check_server_directory, require
-from otaopenssl.interrupts import held, hold_for_good
+from otaopenssl.fleet_root import require
+from otaopenssl.interrupts import hold_for_good
 from otaopenssl.layout import Server
 from otaopenssl.outputs import CertificateReport
 from otaopenssl.procedure import Text
@@ -38,7 +35,7 @@ def make_root(server: Server, procedure: Procedure, launch: Launch, *, if_missin
     BadInput (texts, configuration files) or Failed (openssl, checks).
     """
     text = procedure.text("root.sh")
-    check_server_directory(server)
+    server_directory.check(server)
     if if_missing and _is_there(server):
         return Root(server, require(server, launch()), is_new=False)
     try:
@@ -51,7 +48,7 @@ def make_root(server: Server, procedure: Procedure, launch: Launch, *, if_missin
 
 
 def _made(server: Server, text: Text, runner: Runner) -> CertificateReport:
-    with configs.provided(server, text), _server_directory(server), workbench.opened(server) as bench:
+    with configs.provided(server, text), server_directory.provided(server), workbench.opened(server) as bench:
         execution = Execution(runner, bench.root)
         for step in text.steps:
             execution.perform(step.bind(server.places()))
@@ -72,11 +69,9 @@ def script(server: Server, procedure: Procedure, program: str | None) -> Script:
         '  [ ! -e "${file}" ] || { echo "${file} is there already" >&2; exit 4; }',
         "done",
     ]
-    if not os.path.lexists(server.server_dir):
-        before.append('mkdir "${SERVER_NAME}"; printf \'*\\n\' > "${SERVER_NAME}/.gitignore"')
-    before.append('mkdir -p "${DEVICES_DIR}"')
+    before += server_directory.script_lines(server)
     rendered = configs.missing(server, text)
-    body = [*before, *here_documents(rendered), *steps_of(text, server.places())]
+    body = [*before, *here_documents(rendered), *steps_of(text, server.places()), "", 'echo "${DEVICES_DIR}/ca.crt"']
     return Script("otaopenssl root", server, [text], body, rendered, program=program)
 
 
@@ -121,39 +116,6 @@ def _problems(server: Server, text: Text) -> list[Error]:
             )
         )
     problems += configs.examine(server, text, rendered)
-    directories = (server.devices_dir, server.server_dir, server.project_dir)
-    nearest = next((path for path in directories if path.exists()), server.project_dir)
-    problems += check_writable(nearest, server.shown(nearest))
+    problems += server_directory.check_writable(server)
     problems += configs.check_writable(server, rendered)
     return problems
-
-
-@contextmanager
-def _server_directory(server: Server) -> Iterator[None]:
-    """Have the server and devices directories for the block; those it made are removed again if the block fails."""
-    made = []
-    has_new_server = False
-    try:
-        with held():
-            try:
-                with suppress(FileExistsError):
-                    server.server_dir.mkdir()
-                    has_new_server = True
-                    made.append(server.server_dir)
-                    # The directory holds the CA's private key: it must not slip into a repository.
-                    write_new(server.server_dir / ".gitignore", b"*\n")
-                with suppress(FileExistsError):
-                    server.devices_dir.mkdir()
-                    made.append(server.devices_dir)
-            except OSError as error:
-                raise not_writable(error, server.shown(server.server_dir)) from error
-        yield
-    except BaseException:
-        with held(), suppress(OSError):
-            if server.devices_dir in made:
-                server.devices_dir.rmdir()
-            if has_new_server and os.listdir(server.server_dir) == [".gitignore"]:  # noqa: PTH208 - names, not paths
-                (server.server_dir / ".gitignore").unlink()
-            if has_new_server:
-                server.server_dir.rmdir()
-        raise

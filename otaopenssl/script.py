@@ -13,7 +13,7 @@ from otaopenssl.errors import quoted
 from otaopenssl.ids import DeviceID, DeviceUUID
 from otaopenssl.layout import Server
 from otaopenssl.procedure import Step, Text
-from otaopenssl.shellwords import shell_quoted
+from otaopenssl.shellwords import Place, shell_quoted
 
 # How the commands are printed: the guide's own lines, or each bound and quoted.
 Style = Literal["guide", "argv"]
@@ -159,7 +159,7 @@ def _step_document(line: Line, variables: Mapping[str, str]) -> dict[str, object
 def _notes(step: Step) -> list[str]:
     """The departures that concern the step."""
     names = []
-    if step.has("-CAcreateserial"):
+    if step.has("-CAcreateserial") and (step.option("-CA") or ("",))[0] == Place("DEVICES_DIR"):
         names.append("private-serial")
     if step.programs == ("ln",):
         names.append("no-dangling-link")

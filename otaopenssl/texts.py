@@ -6,7 +6,7 @@ from pathlib import Path
 from otaopenssl.durable import not_writable, read_bounded, sync_file, write_new
 from otaopenssl.errors import BadInput, Unfit, quoted, raise_all, reason
 from otaopenssl.interrupts import hold_for_good
-from otaopenssl.layout import CERTIFICATE_NAME, GATEWAY_ROOT_NAME
+from otaopenssl.layout import CERTIFICATE_NAME, GATEWAY_ROOT_NAME, SERVER_NAMES
 from otaopenssl.procedure import Step, Text, parse_text
 from otaopenssl.resources import templates_dir
 from otaopenssl.shellwords import Place, Word, refuse
@@ -28,6 +28,7 @@ _PLACES_BY_TEXT = {
 # What `device` and `root` publish and check; a text of a team's own must keep to it.
 _OUTPUT_PLACE = {
     "root.sh": "DEVICES_DIR",
+    "server.sh": "SERVER_DIR",
     "device.sh": "device_dir",
     "gateway.sh": "device_dir",
     "gateway-port.sh": "device_dir",
@@ -38,6 +39,7 @@ _CA_WORDS: dict[str, Word] = {"-CA": (Place("DEVICES_DIR"), "/ca.crt"), "-CAkey"
 _NEEDED_OUTPUTS: dict[str, tuple[Word, ...]] = {
     "root.sh": ((Place("DEVICES_DIR"), "/ca.key"), (Place("DEVICES_DIR"), "/ca.crt")),
     "device.sh": ((Place("device_dir"), "/pkey.pem"), CERTIFICATE_WORD),
+    "server.sh": tuple((Place("SERVER_DIR"), f"/{name}") for name in SERVER_NAMES),
     "gateway.sh": (_GATEWAY_ROOT_WORD,),
     "gateway-port.sh": (_GATEWAY_ROOT_WORD,),
 }

@@ -6,7 +6,7 @@ guide's to the byte, while files reach the real tree only by rename, whole or no
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -79,23 +79,36 @@ class Workbench:
         ``commit`` is called before, and may still raise. A power loss between the two leaves ca.key alone, which no run
         takes for a fleet root CA.
         """
+        self._publish(("ca.key", "ca.crt"), self.staged.devices_dir, self.server.devices_dir, commit)
+
+    def publish_server(self, commit: Callable[[], None]) -> None:
+        """Put all that was made in the staged server directory into the real one, private files first.
+
+        Nothing is replaced; ``commit`` is called before, and may still raise. A power loss in between leaves some of
+        the files, which no run takes for a server CA.
+        """
+        made = [path for path in sorted(self.staged.server_dir.iterdir()) if path.is_file()]
+        made.sort(key=lambda path: path.stat().st_mode & 0o077 != 0)
+        self._publish([path.name for path in made], self.staged.server_dir, self.server.server_dir, commit)
+
+    def _publish(self, names: Sequence[str], staged_dir: Path, real_dir: Path, commit: Callable[[], None]) -> None:
         linked: list[Path] = []
         with locks.hidden_folder(self.server.hidden_dir):
             try:
-                _sync_tree(self.staged.devices_dir)
+                _sync_tree(staged_dir)
                 commit()
-                for name in ("ca.key", "ca.crt"):
+                for name in names:
                     # A link, unlike a rename, fails where the name is taken.
-                    os.link(self.staged.devices_dir / name, self.server.devices_dir / name)
-                    linked.append(self.server.devices_dir / name)
-                    sync_file(self.server.devices_dir)
+                    os.link(staged_dir / name, real_dir / name)
+                    linked.append(real_dir / name)
+                    sync_file(real_dir)
             except OSError as error:
                 for path in linked:
                     path.unlink()
                 if isinstance(error, FileExistsError):
                     shown = quoted(self.server.shown(Path(error.filename2)))
                     raise Unfit(f"{shown} is there already", hint=_TOO_LATE) from error
-                raise not_writable(error, self.server.shown(self.server.devices_dir)) from error
+                raise not_writable(error, self.server.shown(real_dir)) from error
 
 
 @contextmanager

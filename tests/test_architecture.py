@@ -17,9 +17,9 @@ ROWS = [
     ["cnf", "environment", "layout", "outputs", "procedure", "render"],
     ["answer", "chain", "durable", "runner"],
     ["credentials", "locks", "program", "reports", "script", "texts"],
-    ["configs", "execution", "fleet_root", "serials", "vouching", "workbench"],
+    ["configs", "execution", "fleet_root", "serials", "server_directory", "vouching", "workbench"],
     ["gateway_root"],
-    ["device", "gateway", "root", "show"],
+    ["device", "gateway", "root", "server", "show"],
     ["cli"],
     ["__main__"],
 ]

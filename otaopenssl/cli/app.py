@@ -25,6 +25,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("root")(commands.root)
+app.command("server")(commands.server)
 app.command("device")(commands.device)
 app.command("show")(commands.show)
 app.add_typer(gateway_commands.gateway_app, name="gateway")

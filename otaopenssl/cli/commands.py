@@ -49,6 +49,31 @@ def root(
     issuing.root(Running(place, server_name, procedure, dry_run, style, json, verbose), if_missing=if_missing)
 
 
+def server(
+    context: typer.Context,
+    server_name: ServerName = None,
+    procedure: ProcedureName = None,
+    dry_run: DryRun = False,
+    style: Style = "guide",
+    json: Json = False,
+    verbose: Verbose = False,
+    directory: Directory = None,
+    openssl: OpenSSL = None,
+) -> None:
+    """Make a server CA and a server certificate for the gateway of an own OTA server.
+
+    The certificate is for the server's name. Prints the path of server.chain.pem. Nothing is ever overwritten.
+
+    \b
+    Example:
+      otaopenssl server --server-name ota.example
+    """
+    from otaopenssl.cli import issuing
+
+    place = context.obj.narrowed(directory, openssl)
+    issuing.server(Running(place, server_name, procedure, dry_run, style, json, verbose))
+
+
 def device(
     context: typer.Context,
     uuid: Annotated[

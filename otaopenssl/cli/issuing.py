@@ -1,16 +1,17 @@
-"""The commands that make something: root and device."""
+"""The commands that make something: root, server and device."""
 
 import os
 from collections.abc import Callable
 
 from otaopenssl import device as devices
 from otaopenssl import root as roots
+from otaopenssl import server as servers
 from otaopenssl.cli import fetching, session, terminal
 from otaopenssl.cli.facts import facts, valid_until
 from otaopenssl.cli.options import Asking, Running
 from otaopenssl.errors import Error, raise_all
 from otaopenssl.ids import parse_device_id, parse_device_uuid, parse_server_name, random_device_uuid
-from otaopenssl.layout import Server
+from otaopenssl.layout import SERVER_NAMES, Server
 from otaopenssl.outputs import serial_hex
 
 
@@ -30,6 +31,27 @@ def root(running: Running, *, if_missing: bool) -> None:
         until = f"{made.report.not_after:%Y-%m-%d}"
         terminal.note(f"made a self-signed fleet root CA, for trying things out: {path}, valid until {until}")
     terminal.result(path)
+
+
+def server(running: Running) -> None:
+    """Make a server CA and a server certificate and print the path of the chain."""
+    target = session.server(running)
+    procedure = session.procedure(running)
+    if running.dry_run:
+        session.print_script(servers.script(target, procedure, session.program_for_script(running.place)), running)
+        return
+    made = servers.make_server(target, procedure, session.launcher(running, target))
+    paths = {name: target.shown(target.server_dir / name) for name in SERVER_NAMES}
+    for warning in made.warnings:
+        terminal.warn(warning)
+    if running.json:
+        terminal.result_json({"files": paths, "warnings": made.warnings, **facts(made.report)})
+        return
+    until = valid_until(made.report)
+    terminal.note(f"made a server CA, and a certificate for '{target.name}' that is valid until {until}")
+    terminal.note(f"  for the gateway: {paths['server.chain.pem']}, {paths['server.key']}")
+    terminal.note(f"  for its clients: {paths['server_ca.pem']}")
+    terminal.result(paths["server.chain.pem"])
 
 
 def device(running: Running, asking: Asking, *, uuid: str | None, device_id: str | None) -> None:

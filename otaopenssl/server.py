@@ -1,0 +1,133 @@
+"""One use case: a server CA and a server certificate, for the gateway of an own OTA server or a rehearsal.
+
+Source: OTA Community Edition, scripts/gen-server-certs.sh.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import PurePath
+from typing import NamedTuple
+
+from otaopenssl import configs, server_directory, workbench
+from otaopenssl.errors import Error, Failed, Unfit, quoted, raise_all
+from otaopenssl.execution import Execution
+from otaopenssl.interrupts import hold_for_good
+from otaopenssl.layout import Server
+from otaopenssl.outputs import CertificateReport, first_complaint, is_key_of
+from otaopenssl.procedure import Text
+from otaopenssl.program import Launch
+from otaopenssl.questions import HOST_CHECK, PUBLIC_KEY_REPORT, SERVER_CHECK
+from otaopenssl.reports import ask_report
+from otaopenssl.runner import Runner
+from otaopenssl.script import Body, Script, here_documents, steps_of
+from otaopenssl.texts import Procedure
+from otaopenssl.workbench import Workbench
+
+_CONFIG_HINT = "look at ./certs/server.cnf, server.ext and server_ca.cnf: otaopenssl config diff"
+
+
+class ServerCertificate(NamedTuple):
+    """A server CA and a certificate under it: the facts of that, and what works today and fails later."""
+
+    server: Server
+    report: CertificateReport
+    warnings: tuple[str, ...]
+
+
+def make_server(server: Server, procedure: Procedure, launch: Launch) -> ServerCertificate:
+    """A server CA and a server certificate for the server's name, published whole in the server directory.
+
+    An existing file is never overwritten. Raises Unfit (there already, not writable, no openssl), BadInput (texts,
+    configuration files) or Failed (openssl, checks).
+    """
+    text = procedure.text("server.sh")
+    server_directory.check(server)
+    runner = _ready(server, text, launch)
+    with configs.provided(server, text), server_directory.provided(server), workbench.opened(server) as bench:
+        execution = Execution(runner, bench.root)
+        for step in text.steps:
+            execution.perform(step.bind(server.own_places()))
+        made = _examined(server, runner, bench)
+        bench.publish_server(hold_for_good)
+    return made
+
+
+def script(server: Server, procedure: Procedure, program: str | None) -> Script:
+    """What ``otaopenssl server`` would run, without running or writing anything."""
+    text = procedure.text("server.sh")
+    rendered = configs.missing(server, text)
+    body = script_body(server, text, rendered)
+    return Script("otaopenssl server", server, [text], body, rendered, program=program)
+
+
+def script_body(server: Server, text: Text, rendered: dict[str, bytes]) -> Body:
+    """The lines of that script after its exports."""
+    names = " ".join(f'"${{SERVER_DIR}}/{name}"' for name in _names(text))
+    return [
+        'export SERVER_DIR="./${SERVER_NAME}"  # as the source of this text has it',
+        f"for file in {names}; do",
+        '  [ ! -e "${file}" ] || { echo "${file} is there already" >&2; exit 4; }',
+        "done",
+        *server_directory.script_lines(server),
+        *here_documents(rendered),
+        *steps_of(text, server.own_places()),
+        "",
+        'echo "${SERVER_DIR}/server.chain.pem"',
+    ]
+
+
+def _names(text: Text) -> Sequence[str]:
+    """What the text writes into the server directory, the file of the serial number that is not named included."""
+    words = [*(word for step in text.steps for word in step.output_words())]
+    names = [str(word[1]).removeprefix("/") for word in words]
+    for step in text.steps:
+        ca = step.option("-CA")
+        if step.has("-CAcreateserial") and ca is not None:
+            names.append(f"{PurePath(str(ca[-1])).stem}.srl")
+    return tuple(dict.fromkeys(names))
+
+
+def _ready(server: Server, text: Text, launch: Launch) -> Runner:
+    """A runner, once nothing is found that keeps the certificates from being made; else every reason at once."""
+    problems: list[Error] = []
+    names = _names(text)
+    present = [name for name in names if os.path.lexists(server.server_dir / name)]
+    shown = quoted(server.shown(server.server_dir))
+    if len(present) == len(names):
+        hint = "it is never overwritten; choose another server name with '--server-name NAME'"
+        problems.append(Unfit(f"a server CA is there already: {shown}", hint=hint))
+    elif present:
+        hint = "an interrupted run may have left it: move it away"
+        words = f"half a server CA is there: {', '.join(present)} alone, in {shown}"
+        problems.append(Unfit(words, hint=hint))
+    rendered = configs.missing(server, text)
+    problems += configs.examine(server, text, rendered)
+    problems += server_directory.check_writable(server)
+    problems += configs.check_writable(server, rendered)
+    runner: Runner | None = None
+    try:
+        runner = launch()
+    except Unfit as problem:
+        problems.insert(0, problem)
+    raise_all(problems)
+    if runner is None:
+        raise Unfit("no usable openssl", hint="run the command again")
+    return runner
+
+
+def _examined(server: Server, runner: Runner, bench: Workbench) -> ServerCertificate:
+    """The facts of what was made. Raises Failed where clients would refuse it."""
+    directory = bench.staged.server_dir
+    report, text = ask_report(runner, "server.crt", cwd=directory, shown="server.crt")
+    key = runner.ask(PUBLIC_KEY_REPORT, "server.key", cwd=directory)
+    if not is_key_of(key.stdout.decode("utf-8", "replace"), text):
+        raise Failed("'server.key' is not the private key of 'server.crt'", hint="look at the text: server.sh")
+    checked = runner.ask(SERVER_CHECK, "server.crt", cwd=directory, trusted="server_ca.pem")
+    if not checked.is_good:
+        words = first_complaint(checked.stderr) or first_complaint(checked.stdout)
+        raise Failed(f"the server certificate is not fit for a gateway: {words}", hint=_CONFIG_HINT)
+    warnings = []
+    named = runner.ask(HOST_CHECK, "server.crt", cwd=directory, host=server.name)
+    if b"does match certificate" not in named.stdout:
+        warnings.append(f"the server certificate is not for {quoted(server.name)}: clients that check it refuse it")
+    return ServerCertificate(server, report, tuple(warnings))
