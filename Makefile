@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help device dry-run test lint bench clean
+.PHONY: help device dry-run rehearse test lint bench clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' '$(firstword $(MAKEFILE_LIST))' | expand -t 20
@@ -22,6 +22,9 @@ device: $(VENV)/.run ## make a device: a fleet root CA first where there is none
 
 dry-run: $(VENV)/.run ## print the commands that `make device` would run
 	@$(BIN)/python -m otaopenssl device --dry-run $(ARGS)
+
+rehearse: $(VENV)/.run ## rehearse the whole guide on this machine, with a gateway that demands certificates
+	@$(BIN)/python -m otaopenssl rehearse $(ARGS)
 
 test: $(VENV)/.dev ## run the tests
 	@$(BIN)/python -m pytest $(ARGS)

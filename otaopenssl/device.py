@@ -5,11 +5,11 @@ from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from otaopenssl import configs, durable, serials, workbench
+from otaopenssl import configs, durable, gateway_root, serials, workbench
 from otaopenssl.errors import Error, Failed, Unfit, quoted, raise_all
 from otaopenssl.execution import Execution
 from otaopenssl.fleet_root import examine
-from otaopenssl.gateway_root import Fetched, GatewayOrder, fetch, script_body
+from otaopenssl.gateway_root import Fetched, GatewayOrder
 from otaopenssl.ids import DeviceID, DeviceUUID
 from otaopenssl.interrupts import hold_for_good
 from otaopenssl.layout import CERTIFICATE_NAME, Server, listing
@@ -20,7 +20,8 @@ from otaopenssl.reports import ask_report, read_report
 from otaopenssl.runner import Runner
 from otaopenssl.script import Body, Script, here_documents, steps_of
 from otaopenssl.shellwords import written
-from otaopenssl.texts import CERTIFICATE_WORD, Procedure
+from otaopenssl.text_rules import CERTIFICATE_WORD
+from otaopenssl.texts import Procedure
 from otaopenssl.workbench import Workbench
 
 # Clocks of an openssl process and of this one read the same time, but not the same fraction of a second.
@@ -76,7 +77,7 @@ def make_device(order: Order, launch: Launch) -> Device:
         fetched = None
         if order.gateway is not None and gateway_text is not None:
             examined_dir = bench.prepare_examination()
-            fetched = fetch(order.gateway, gateway_text, order.places(), runner, bench.root, examined_dir)
+            fetched = gateway_root.fetch(order.gateway, gateway_text, order.places(), runner, bench.root, examined_dir)
         files = listing(bench.staged.device_path(order.uuid))
         bench.publish_device(order.uuid, hold_for_good)
     return Device(
@@ -94,30 +95,35 @@ def make_device(order: Order, launch: Launch) -> Device:
 def script(order: Order, program: str | None) -> Script:
     """What ``otaopenssl device`` would run, without running or writing anything; it needs no fleet root CA."""
     text = order.procedure.text("device.sh")
-    before: Body = [
-        'for file in "${DEVICES_DIR}/ca.key" "${DEVICES_DIR}/ca.crt"; do',
-        '  [ -s "${file}" ] || { echo "no fleet root CA: ${file} is missing" >&2; exit 4; }',
-        "done",
-        'mkdir -m 700 "${device_dir}"',
-    ]
-    links = [written(word) for step in text.steps if (word := step.link_word())]
-    after = [f"[ -e {link} ] || rm -f {link}  # departure no-dangling-link" for link in links]
     rendered = configs.missing(order.server, text)
-    body = [*before, *here_documents(rendered), *steps_of(text, order.places()), "", *after]
-    texts = [text]
-    if order.gateway is not None:
-        texts.append(order.gateway.text(order.procedure))
-        body += script_body(order.gateway, texts[-1], order.places())
     return Script(
         command="otaopenssl device",
         server=order.server,
-        texts=texts,
-        body=[*body, 'echo "${device_dir}"'],
+        texts=[text] if order.gateway is None else [text, order.gateway.text(order.procedure)],
+        body=script_body(order, text, rendered),
         rendered=rendered,
         uuid=order.uuid,
         device_id=order.device_id,
         program=program,
     )
+
+
+def script_body(order: Order, text: Text, rendered: dict[str, bytes]) -> Body:
+    """The lines of that script after its exports."""
+    links = [written(word) for step in text.steps if (word := step.link_word())]
+    body: Body = [
+        'for file in "${DEVICES_DIR}/ca.key" "${DEVICES_DIR}/ca.crt"; do',
+        '  [ -s "${file}" ] || { echo "no fleet root CA: ${file} is missing" >&2; exit 4; }',
+        "done",
+        'mkdir -m 700 "${device_dir}"',
+        *here_documents(rendered),
+        *steps_of(text, order.places()),
+        "",
+        *(f"[ -e {link} ] || rm -f {link}  # departure no-dangling-link" for link in links),
+    ]
+    if order.gateway is not None:
+        body += gateway_root.script_body(order.gateway, order.gateway.text(order.procedure), order.places())
+    return [*body, 'echo "${device_dir}"']
 
 
 def _ready(order: Order, text: Text, rendered: dict[str, bytes], launch: Launch) -> tuple[Runner, CertificateReport]:

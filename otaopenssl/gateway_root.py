@@ -51,12 +51,13 @@ class GatewayOrder(NamedTuple):
 class Fetched(NamedTuple):
     """What a gateway sent: root.crt as the guide's sed writes it, each certificate, and what to know about them.
 
-    ``address`` is what s_client connected to, as HOST:PORT.
+    ``address`` is what s_client connected to, as HOST:PORT; ``is_name_right`` says that the leaf is for that host.
     """
 
     address: str
     content: bytes
     chain: tuple[Certificate, ...]
+    is_name_right: bool
     warnings: tuple[str, ...]
     trust: Trust
 
@@ -91,15 +92,12 @@ def fetch(
     content = read_bounded(cwd / places["device_dir"] / GATEWAY_ROOT_NAME)
     examination = Examination(parse_answer(content), runner, examined_dir)
     trust = examination.trust(order.pins, ca, address)
-    found = warnings(
-        examination.chain,
-        order.gateway.host,
-        is_name_right=examination.is_for(order.gateway),
-        now=datetime.now(UTC),
-    )
+    is_name_right = examination.is_for(order.gateway)
+    now = datetime.now(UTC)
+    found = warnings(examination.chain, order.gateway.host, is_name_right=is_name_right, now=now)
     if trust.by:
         found += [f"{' and '.join(trust.by)} does not vouch for the {above.shown()}" for above in trust.unvouched]
-    return Fetched(address, content, examination.chain, tuple(found), trust)
+    return Fetched(address, content, examination.chain, is_name_right, tuple(found), trust)
 
 
 def script_body(order: GatewayOrder, text: Text, places: Mapping[str, str]) -> Body:

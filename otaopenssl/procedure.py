@@ -19,14 +19,18 @@ SED_WORDS = ("sed", "-n", "/-BEGIN CERTIFICATE-/,/-END CERTIFICATE-/p")
 _PLACES_OF_OUTPUTS = frozenset({"device_dir", "DEVICES_DIR", "SERVER_DIR"})
 # Those whose options are known to write no file but the ones that are looked for here.
 _SUBCOMMANDS = frozenset(
-    {"ec", "ecparam", "genpkey", "genrsa", "pkcs8", "pkcs12", "pkey", "req", "rsa", "s_client", "verify", "x509"}
+    {"ec", "ecparam", "genpkey", "genrsa", "pkcs8", "pkcs12", "pkey", "req", "rsa", "verify", "x509"}
+    | {"s_client", "s_server"}
 )
 # openssl's other options that write a file: one would miss the workbench and the checks.
 _WRITING_OPTIONS = frozenset(
     {"-CAserial", "-keylogfile", "-keyout", "-msgfile", "-outpubkey", "-sess_out", "-writerand"}
 )
 # openssl's options that read a file: a relative path would be looked for in the workbench.
-_READING_OPTIONS = frozenset({"-CA", "-CAfile", "-CAkey", "-cert", "-certfile", "-config", "-extfile", "-in", "-key"})
+_READING_OPTIONS = frozenset(
+    {"-CA", "-CAfile", "-CAkey", "-cert", "-cert_chain", "-certfile", "-config", "-extfile", "-in", "-key"}
+    | {"-verifyCAfile"}
+)
 _LARGEST_TEXT = 64 * 1024
 
 

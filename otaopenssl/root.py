@@ -64,15 +64,23 @@ def _made(server: Server, text: Text, runner: Runner) -> CertificateReport:
 def script(server: Server, procedure: Procedure, program: str | None) -> Script:
     """What ``otaopenssl root`` would run, without running or writing anything."""
     text = procedure.text("root.sh")
-    before: Body = [
+    rendered = configs.missing(server, text)
+    body = script_body(server, text, rendered)
+    return Script("otaopenssl root", server, [text], body, rendered, program=program)
+
+
+def script_body(server: Server, text: Text, rendered: dict[str, bytes]) -> Body:
+    """The lines of that script after its exports."""
+    return [
         'for file in "${DEVICES_DIR}/ca.key" "${DEVICES_DIR}/ca.crt"; do',
         '  [ ! -e "${file}" ] || { echo "${file} is there already" >&2; exit 4; }',
         "done",
+        *server_directory.script_lines(),
+        *here_documents(rendered),
+        *steps_of(text, server.places()),
+        "",
+        'echo "${DEVICES_DIR}/ca.crt"',
     ]
-    before += server_directory.script_lines(server)
-    rendered = configs.missing(server, text)
-    body = [*before, *here_documents(rendered), *steps_of(text, server.places()), "", 'echo "${DEVICES_DIR}/ca.crt"']
-    return Script("otaopenssl root", server, [text], body, rendered, program=program)
 
 
 def _is_there(server: Server) -> bool:

@@ -20,11 +20,12 @@ Style = Literal["guide", "argv"]
 
 
 class Line(NamedTuple):
-    """A step of a text in a script, with the values of its places; ``opening`` and ``closing`` are shell around it."""
+    """A step in a script, and the values of its places; ``opening``, ``suffix`` and ``closing`` are shell around it."""
 
     step: Step
     places: Mapping[str, str]
     opening: str = ""
+    suffix: str = ""
     closing: str = ""
 
     def text_in(self, style: Style) -> list[str]:
@@ -33,6 +34,7 @@ class Line(NamedTuple):
             shown = [*(f"# {note}" for note in _notes(self.step)), self.step.source]
         else:
             shown = [self.step.bind(self.places).quoted()]
+        shown[-1] += self.suffix
         return [line for line in (self.opening, *shown, self.closing) if line]
 
 
@@ -44,7 +46,8 @@ class Script(NamedTuple):
     """What a dry-run shows of one command of the tool.
 
     ``texts`` are those whose steps stand in ``body``; ``rendered`` are the configuration files that the run would make
-    first; ``program`` is given where the search path of the child would find another.
+    first; ``program`` is given where the search path of the child would find another; the lines of ``first`` stand
+    before the script enters the project directory.
     """
 
     command: str
@@ -55,6 +58,7 @@ class Script(NamedTuple):
     uuid: DeviceUUID | None = None
     device_id: DeviceID | None = None
     program: str | None = None
+    first: Sequence[str] = ()
 
     def text_in(self, style: Style) -> str:
         """The script in that style, with a newline at its end."""
@@ -64,6 +68,7 @@ class Script(NamedTuple):
             "set -e -o pipefail",
             # Bash reads a group as a whole before it runs it, so that the script may also come from standard input.
             "{",
+            *self.first,
             f"cd -- {shell_quoted(str(self.server.project_dir))}",
             f"exec </dev/null  # {noted('stdin-closed')}",
             "unset DEVICE_ID OPENSSL_CONF OPENSSL_MODULES OPENSSL_ENGINES LD_PRELOAD LD_LIBRARY_PATH",

@@ -68,7 +68,7 @@ def script_body(server: Server, text: Text, rendered: dict[str, bytes]) -> Body:
         f"for file in {names}; do",
         '  [ ! -e "${file}" ] || { echo "${file} is there already" >&2; exit 4; }',
         "done",
-        *server_directory.script_lines(server),
+        *server_directory.script_lines(),
         *here_documents(rendered),
         *steps_of(text, server.own_places()),
         "",

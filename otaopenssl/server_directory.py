@@ -65,9 +65,9 @@ def provided(server: Server) -> Iterator[None]:
         raise
 
 
-def script_lines(server: Server) -> list[str]:
+def script_lines() -> list[str]:
     """Lines of shell that make the server and devices directories where they are not there."""
-    lines = ['mkdir -p "${DEVICES_DIR}"']
-    if not os.path.lexists(server.server_dir):
-        lines.insert(0, 'mkdir "${SERVER_NAME}"; printf \'*\\n\' > "${SERVER_NAME}/.gitignore"')
-    return lines
+    return [
+        '[ -e "${SERVER_NAME}" ] || { mkdir "${SERVER_NAME}"; printf \'*\\n\' > "${SERVER_NAME}/.gitignore"; }',
+        'mkdir -p "${DEVICES_DIR}"',
+    ]

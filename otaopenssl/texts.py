@@ -6,43 +6,11 @@ from pathlib import Path
 from otaopenssl.durable import not_writable, read_bounded, sync_file, write_new
 from otaopenssl.errors import BadInput, Unfit, quoted, raise_all, reason
 from otaopenssl.interrupts import hold_for_good
-from otaopenssl.layout import CERTIFICATE_NAME, GATEWAY_ROOT_NAME, SERVER_NAMES
-from otaopenssl.procedure import Step, Text, parse_text
+from otaopenssl.procedure import Text, parse_text
 from otaopenssl.resources import templates_dir
-from otaopenssl.shellwords import Place, Word, refuse
+from otaopenssl.text_rules import TEXT_NAMES, check_text
 
 DEFAULT_PROCEDURE = "ota-connect-2019.7"
-TEXT_NAMES = ("root.sh", "device.sh", "gateway.sh", "gateway-port.sh", "server.sh")
-
-_SERVER_PLACES = frozenset({"CWD", "SERVER_NAME", "SERVER_DIR", "DEVICES_DIR"})
-_DEVICE_PLACES = _SERVER_PLACES | {"DEVICE_UUID", "device_id", "device_dir"}
-# root.crt can be fetched for no device in particular: then there is a directory to write it to, and no more.
-_GATEWAY_PLACES = frozenset({"CWD", "SERVER_NAME", "SERVER_DIR", "device_dir", "device_gateway"})
-_PLACES_BY_TEXT = {
-    "root.sh": _SERVER_PLACES,
-    "device.sh": _DEVICE_PLACES,
-    "gateway.sh": _GATEWAY_PLACES,
-    "gateway-port.sh": _GATEWAY_PLACES | {"device_gateway_port"},
-    "server.sh": _SERVER_PLACES,
-}
-# What `device` and `root` publish and check; a text of a team's own must keep to it.
-_OUTPUT_PLACE = {
-    "root.sh": "DEVICES_DIR",
-    "server.sh": "SERVER_DIR",
-    "device.sh": "device_dir",
-    "gateway.sh": "device_dir",
-    "gateway-port.sh": "device_dir",
-}
-CERTIFICATE_WORD: Word = (Place("device_dir"), f"/{CERTIFICATE_NAME}")
-_GATEWAY_ROOT_WORD: Word = (Place("device_dir"), f"/{GATEWAY_ROOT_NAME}")
-_CA_WORDS: dict[str, Word] = {"-CA": (Place("DEVICES_DIR"), "/ca.crt"), "-CAkey": (Place("DEVICES_DIR"), "/ca.key")}
-_NEEDED_OUTPUTS: dict[str, tuple[Word, ...]] = {
-    "root.sh": ((Place("DEVICES_DIR"), "/ca.key"), (Place("DEVICES_DIR"), "/ca.crt")),
-    "device.sh": ((Place("device_dir"), "/pkey.pem"), CERTIFICATE_WORD),
-    "server.sh": tuple((Place("SERVER_DIR"), f"/{name}") for name in SERVER_NAMES),
-    "gateway.sh": (_GATEWAY_ROOT_WORD,),
-    "gateway-port.sh": (_GATEWAY_ROOT_WORD,),
-}
 
 
 class Procedure:
@@ -77,8 +45,7 @@ class Procedure:
         """
         if name not in self._texts:
             text = parse_text(self.content(name), str(Path(self.name) / name))
-            _check_places(text, name)
-            _check_outputs(text, name)
+            check_text(text, name)
             self._texts[name] = text
         return self._texts[name]
 
@@ -153,71 +120,3 @@ def export(procedure: Procedure, directory: Path) -> tuple[str, ...]:
     except OSError as error:
         raise not_writable(error, str(directory)) from error
     return tuple(contents)
-
-
-def _check_places(text: Text, name: str) -> None:
-    """A place has a value only in the texts that its command runs."""
-    for step in text.steps:
-        for place in step.places():
-            if place not in _PLACES_BY_TEXT[name]:
-                refuse(text.file, step.line, f"${{{place}}} has no value in {name}")
-
-
-def _check_outputs(text: Text, name: str) -> None:
-    place = _OUTPUT_PLACE.get(name)
-    for step in text.steps if place else ():
-        for word in _written(step):
-            if word[0] != Place(str(place)):
-                refuse(text.file, step.line, f"an output of {name} must begin with ${{{place}}}/")
-            if name == "root.sh" and word not in _NEEDED_OUTPUTS[name]:
-                refuse(text.file, step.line, "root.sh may write ${DEVICES_DIR}/ca.key and ${DEVICES_DIR}/ca.crt alone")
-    if name == "device.sh":
-        _check_signing(text)
-    if name in ("gateway.sh", "gateway-port.sh"):
-        _check_fetching(text)
-    written = {word for step in text.steps for word in _written(step)}
-    for needed in _NEEDED_OUTPUTS.get(name, ()):
-        if needed not in written:
-            refuse(text.file, text.steps[-1].line, f"no command up to here writes ${{{place}}}{needed[1]}")
-
-
-def _check_fetching(text: Text) -> None:
-    """One step asks the gateway, and it alone writes root.crt, since nothing else is published."""
-    for step in text.steps:
-        asks = step.kind == "s_client | sed"
-        if asks != bool(_written(step)) or (asks and step.redirect != _GATEWAY_ROOT_WORD):
-            refuse(text.file, step.line, "one 's_client … | sed …', and it alone, must write ${device_dir}/root.crt")
-        if asks and (step.option("-connect") or ("",))[0] != Place("device_gateway"):
-            refuse(text.file, step.line, "'-connect' must begin with ${device_gateway}")
-    fetching = [step for step in text.steps if step.redirect]
-    if len(fetching) > 1:
-        refuse(text.file, fetching[1].line, "a second 's_client … | sed …' would write root.crt again")
-
-
-def _check_signing(text: Text) -> None:
-    """One step signs, and it alone writes the device certificate, so that what is checked is what is published."""
-    for step in text.steps:
-        is_signing = step.kind == "x509 -req"
-        if is_signing:
-            _check_signer(text, step)
-        elif step.option("-CA") or step.option("-CAkey"):
-            refuse(text.file, step.line, "only 'openssl x509 -req' may sign")
-        if is_signing != (CERTIFICATE_WORD in _written(step)):
-            refuse(text.file, step.line, "one 'openssl x509 -req', and it alone, must write ${device_dir}/client.pem")
-    signing = [step for step in text.steps if step.kind == "x509 -req"]
-    if len(signing) > 1:
-        refuse(text.file, signing[1].line, "a second signing: each device has one certificate and one serial number")
-
-
-def _check_signer(text: Text, step: Step) -> None:
-    """The fleet root CA that is checked beforehand must be the one that signs."""
-    if step.has("-set_serial"):
-        refuse(text.file, step.line, "option '-set_serial' would give every device the same serial number")
-    for option, word in _CA_WORDS.items():
-        if step.option(option) != word:
-            refuse(text.file, step.line, f'{option} must be "${{DEVICES_DIR}}{word[1]}"')
-
-
-def _written(step: Step) -> tuple[Word, ...]:
-    link = step.link_word()
-    return step.output_words() if link is None else (*step.output_words(), link)

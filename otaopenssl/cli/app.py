@@ -27,6 +27,7 @@ app = typer.Typer(
 app.command("root")(commands.root)
 app.command("server")(commands.server)
 app.command("device")(commands.device)
+app.command("rehearse")(commands.rehearse)
 app.command("show")(commands.show)
 app.add_typer(gateway_commands.gateway_app, name="gateway")
 app.add_typer(text_commands.procedure_app, name="procedure")

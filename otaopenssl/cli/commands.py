@@ -124,6 +124,54 @@ def device(
     issuing.device(running, asking, uuid=uuid, device_id=device_id)
 
 
+def rehearse(
+    context: typer.Context,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            "--against", metavar="URL|HOST", help="Try a device of this project at this real gateway instead."
+        ),
+    ] = None,
+    uuid: Annotated[
+        str | None,
+        typer.Option(
+            "--uuid", metavar="UUID", help="The device; with --against one that is there.  [env var: DEVICE_UUID]"
+        ),
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option("--port", metavar="PORT", help="The gateway's port.  [default: a free one; with --against 8000]"),
+    ] = None,
+    timeout: Timeout = None,
+    keep: Annotated[
+        str | None,
+        typer.Option("--keep", metavar="DIR", help="Make everything in this new directory, and keep it."),
+    ] = None,
+    server_name: ServerName = None,
+    procedure: ProcedureName = None,
+    dry_run: DryRun = False,
+    style: Style = "guide",
+    json: Json = False,
+    verbose: Verbose = False,
+    directory: Directory = None,
+    openssl: OpenSSL = None,
+) -> None:
+    """Rehearse the whole guide on this machine: a fleet root CA, a gateway that demands certificates, a device.
+
+    Fetches root.crt from the gateway by the guide's line, then connects as the device and as two strangers, with each
+    version of TLS, and prints what came of it. Nothing of the project is touched. No network is needed.
+
+    \b
+    Example:
+      otaopenssl rehearse
+    """
+    from otaopenssl.cli import rehearsing
+
+    place = context.obj.narrowed(directory, openssl)
+    running = Running(place, server_name, procedure, dry_run, style, json, verbose)
+    rehearsing.rehearse(running, rehearsing.Rehearsing(against, uuid, port, timeout, keep))
+
+
 def show(
     context: typer.Context,
     target: Annotated[str, typer.Argument(metavar="UUID|PATH", help="A device, its directory, or a certificate file.")],

@@ -64,7 +64,7 @@ def gateway_order(asking: Asking, project_dir: Path) -> GatewayOrder | None:
     except Error as problem:
         problems.append(problem)
     problems += session.refusals((parse_pin, pin) for pin in asking.pins)
-    problems += _range_problems(asking)
+    problems += range_problems(asking.port, asking.timeout)
     raise_all(problems)
     if gateway is None:
         return None
@@ -148,14 +148,15 @@ def _order(running: Running, asking: Asking, uuid: str | None, out: str | None, 
     )
 
 
-def _range_problems(asking: Asking) -> list[Error]:
+def range_problems(port: int | None, timeout: float | None) -> list[Error]:
+    """What is wrong with a port or a time-out; empty where both can be used or are not given."""
     found: list[Error] = []
-    if asking.port is not None and not 1 <= asking.port <= 65535:
-        found.append(BadInput(f"port {asking.port} is none, expected 1 to 65535", hint="give the port of the gateway"))
-    if asking.timeout is not None and not 0 < asking.timeout <= _LONGEST_SECONDS:
+    if port is not None and not 1 <= port <= 65535:
+        found.append(BadInput(f"port {port} is none, expected 1 to 65535", hint="give the port of the gateway"))
+    if timeout is not None and not 0 < timeout <= _LONGEST_SECONDS:
         found.append(
             BadInput(
-                f"time-out '{asking.timeout:g}' must be more than 0 and at most {_LONGEST_SECONDS} seconds",
+                f"time-out '{timeout:g}' must be more than 0 and at most {_LONGEST_SECONDS} seconds",
                 hint="give '--timeout SECONDS'",
             )
         )

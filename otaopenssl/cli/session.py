@@ -51,7 +51,8 @@ def launcher(running: Running, server: Server, uuid: DeviceUUID | None = None) -
     """What finds and tries this run's openssl program when it is called. It then raises Unfit where there is none."""
     on_finish = _show_finished if running.verbose else _ignore
     variables = environment(server.name, uuid)
-    return lambda: launch(running.place.openssl, _search_path(), variables, on_finish, server.project_dir)
+    here = project_dir(running.place)
+    return lambda: launch(running.place.openssl, _search_path(), variables, on_finish, here)
 
 
 def program_for_script(place: Place) -> str | None:

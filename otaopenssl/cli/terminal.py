@@ -6,7 +6,7 @@ problems indented under it, and hints, which are actions.
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TextIO
 
 from otaopenssl.errors import Error, Unfit, reason
@@ -43,6 +43,13 @@ def table(rows: Mapping[str, str]) -> str:
     """Lines of a name and a value, the values aligned."""
     width = max(map(len, rows), default=0)
     return "".join(f"{name:<{width}}  {_printable(value)}\n" for name, value in rows.items())
+
+
+def columns(rows: Sequence[Sequence[str]]) -> str:
+    """Lines of aligned columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+    return "".join(f"{_printable(line)}\n" for line in lines)
 
 
 def note(text: str) -> None:

@@ -1,0 +1,91 @@
+"""The command that rehearses the guide."""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from otaopenssl import rehearse as rehearsals
+from otaopenssl import rehearse_script
+from otaopenssl.address import Gateway, parse_gateway
+from otaopenssl.cli import session, terminal
+from otaopenssl.cli.fetching import range_problems
+from otaopenssl.cli.options import Running
+from otaopenssl.errors import BadInput, Error, Failed, quoted, raise_all
+from otaopenssl.gateway_root import DEFAULT_SECONDS
+from otaopenssl.ids import parse_device_uuid, parse_server_name, random_device_uuid
+from otaopenssl.layout import Server
+from otaopenssl.rehearsal import Rehearsal, Report
+
+
+class Rehearsing(NamedTuple):
+    """How to rehearse: the options as they were given."""
+
+    against: str | None
+    uuid: str | None
+    port: int | None
+    timeout: float | None
+    keep: str | None
+
+
+def rehearse(running: Running, options: Rehearsing) -> None:
+    """Rehearse and print what was tried, what had to come of it and what came; Failed where that differs."""
+    rehearsal = _rehearsal(running, options)
+    if running.dry_run:
+        script = rehearse_script.script(rehearsal, session.program_for_script(running.place))
+        session.print_script(script, running)
+        return
+    report = rehearsals.rehearse(rehearsal, lambda server, device: session.launcher(running, server, device))
+    for warning in report.warnings:
+        terminal.warn(warning)
+    if running.json:
+        tried = [row._asdict() for row in report.rows]
+        terminal.result_json(
+            {"tried": tried, "is_good": report.is_good, "warnings": report.warnings, "kept": options.keep}
+        )
+    else:
+        head = ("", "tried", "must be", "was")
+        terminal.result(terminal.columns([head, *(("ok" if r.is_good else "NOT", *r[:3]) for r in report.rows)]))
+        if options.keep is not None:
+            terminal.note(f"kept in {options.keep}")
+    _judge(report)
+
+
+def _judge(report: Report) -> None:
+    wrong = [row for row in report.rows if not row.is_good]
+    if wrong:
+        raise Failed(
+            f"{len(wrong)} of {len(report.rows)} were not as they must be: {wrong[0].what}: {wrong[0].found},"
+            f" expected {wrong[0].expected}",
+            hint="look at the table; '--keep DIR' keeps the files, '-v' shows the commands",
+        )
+
+
+def _rehearsal(running: Running, options: Rehearsing) -> Rehearsal:
+    """The rehearsal that the options mean. Raises every problem of theirs at once."""
+    project_dir = session.project_dir(running.place)
+    server_name = session.server_name(running)
+    uuid = os.environ.get("DEVICE_UUID") if options.uuid is None else options.uuid
+    keep = options.keep
+    problems = session.refusals([(parse_server_name, server_name)])
+    gateway: Gateway | None = None
+    try:
+        gateway = None if options.against is None else parse_gateway(options.against)
+        if gateway is not None and uuid is None:
+            raise BadInput("'--against' tries a device, and none is named", hint="name it by '--uuid UUID'")
+    except Error as problem:
+        problems.append(problem)
+    if uuid is not None:
+        problems += session.refusals([(parse_device_uuid, uuid)])
+    problems += range_problems(options.port, options.timeout)
+    if keep is not None and (not keep or "\0" in keep):
+        problems.append(BadInput(f"--keep {quoted(keep)} is no directory", hint="name one that is not there yet"))
+    raise_all(problems)
+    return Rehearsal(
+        server=Server(project_dir, parse_server_name(server_name)),
+        procedure=session.procedure(running),
+        uuid=random_device_uuid() if uuid is None else parse_device_uuid(uuid),
+        seconds=DEFAULT_SECONDS if options.timeout is None else options.timeout,
+        port=options.port,
+        against=gateway,
+        kept_dir=None if keep is None else Path(os.path.abspath(project_dir / keep)),  # noqa: PTH100 - links stay
+    )

@@ -1,0 +1,162 @@
+"""What a dry-run shows of a rehearsal: the same texts, in a directory of their own, the gateway in the background."""
+
+import os
+from pathlib import Path
+
+from otaopenssl import configs
+from otaopenssl import device as devices
+from otaopenssl import root as roots
+from otaopenssl import server as servers
+from otaopenssl.address import Gateway
+from otaopenssl.attempt import REFUSING_STATUSES, Came
+from otaopenssl.gateway_root import GatewayOrder, script_body
+from otaopenssl.ids import DeviceID, DeviceUUID
+from otaopenssl.layout import GATEWAY_ROOT_NAME, Server
+from otaopenssl.procedure import Text
+from otaopenssl.rehearsal import LOCAL_HOST, STRANGER, Rehearsal, free_port, gateway_places
+from otaopenssl.script import Body, Line, Script, answering, device_exports, server_exports
+from otaopenssl.shellwords import shell_quoted
+from otaopenssl.trials import Trial, Who, gateway_step, trials_of
+
+_REFUSED = f"^HTTP/[0-9.]+\\ ({'|'.join(REFUSING_STATUSES)})"
+_IS_ACCEPTED = f"is_accepted() {{ [[ ${{answer}} =~ ^HTTP/ && ! ${{answer}} =~ {_REFUSED} ]]; }}"
+_REQUEST = "request=$'GET / HTTP/1.1\\r\\nHost: '\"${device_gateway}\"$'\\r\\nConnection: close\\r\\n\\r\\n'"
+
+
+def script(rehearsal: Rehearsal, program: str | None) -> Script:
+    """What ``otaopenssl rehearse`` would run, without running or writing anything."""
+    return _Writer(rehearsal).script(program)
+
+
+class _Writer:
+    """The script of one rehearsal; it remembers the texts that it has used and the files that it has rendered."""
+
+    def __init__(self, rehearsal: Rehearsal) -> None:
+        self._rehearsal = rehearsal
+        self._procedure = rehearsal.procedure
+        self._temporary = None if rehearsal.kept_dir else f"/tmp/otaopenssl-{os.urandom(8).hex()}"  # noqa: S108
+        directory = rehearsal.kept_dir or Path(str(self._temporary))
+        self._server = Server(directory, rehearsal.server.name)
+        self._stranger = Server(directory, rehearsal.stranger_name)
+        self._texts: dict[str, Text] = {}
+        self._rendered: dict[str, bytes] = {}
+
+    def script(self, program: str | None) -> Script:
+        against = self._rehearsal.against
+        body = self._local() if against is None else self._against(against)
+        first = [f"mkdir -m 700 -- {shell_quoted(str(self._server.project_dir))}"]
+        if self._temporary is not None:
+            first.append(f"trap 'rm -rf -- {self._temporary}' EXIT")
+        texts = list(self._texts.values())
+        return Script("otaopenssl rehearse", self._server, texts, body, self._rendered, program=program, first=first)
+
+    def _local(self) -> Body:
+        port = self._rehearsal.port or free_port()
+        root, server, rehearse = self._text("root.sh"), self._text("server.sh"), self._text("rehearse.sh")
+        places = self._places(Who.DEVICE, LOCAL_HOST, port)
+        return [
+            *self._configs(),
+            *roots.script_body(self._server, root, self._missing(root)),
+            *servers.script_body(self._server, server, self._missing(server)),
+            *server_exports(self._server),
+            f"export device_gateway_port={port}",
+            "",
+            Line(gateway_step(rehearse), places, suffix=" >gateway.log 2>&1 &"),
+            "gateway=$!",
+            f"trap '{self._end()}' EXIT",
+            'until grep -q ACCEPT gateway.log; do kill -0 "${gateway}"; sleep 0.1; done; rm gateway.log',
+            "",
+            *self._device(self._server, self._rehearsal.uuid, GatewayOrder(Gateway(LOCAL_HOST, None), port)),
+            *self._stranger_body(),
+            *self._trials(LOCAL_HOST, port),
+        ]
+
+    def _against(self, gateway: Gateway) -> Body:
+        real_dir = shell_quoted(str(self._rehearsal.server.device_path(self._rehearsal.uuid)))
+        order = GatewayOrder(gateway, self._rehearsal.fetching_port)
+        port = self._rehearsal.connecting_port
+        fetching = script_body(order, self._gateway_text(order), self._places(Who.DEVICE, gateway.host, port))
+        return [
+            *self._configs(),
+            *device_exports(self._rehearsal.uuid, None),
+            'mkdir -p "${device_dir}"',
+            *fetching,
+            f'for file in {real_dir}/*; do ln -sf -- "${{file}}" "${{device_dir}}/"; done',
+            *self._stranger_body(),
+            *self._trials(gateway.host, port),
+        ]
+
+    def _configs(self) -> list[str]:
+        """The team's own configuration files, where there are some."""
+        source = self._rehearsal.server.certs_dir
+        return [f"cp -R -- {shell_quoted(str(source))} certs"] if source.is_dir() else []
+
+    def _device(self, server: Server, uuid: DeviceUUID, gateway: GatewayOrder | None) -> Body:
+        text = self._text("device.sh")
+        if gateway is not None:
+            self._gateway_text(gateway)
+        order = devices.Order(server, uuid, DeviceID(uuid), self._procedure, gateway)
+        return [*device_exports(uuid, None), *devices.script_body(order, text, self._missing(text))]
+
+    def _stranger_body(self) -> Body:
+        """A device that trusts the gateway, and whose fleet root CA the gateway does not know."""
+        root = self._text("root.sh")
+        return [
+            "",
+            f'root_crt="${{device_dir}}/{GATEWAY_ROOT_NAME}"',
+            *server_exports(self._stranger),
+            *roots.script_body(self._stranger, root, self._missing(root)),
+            *self._device(self._stranger, STRANGER, None),
+            'cp -- "${root_crt}" "${device_dir}/"',
+        ]
+
+    def _trials(self, host: str, port: int) -> Body:
+        exported = [f"export device_gateway={host} device_gateway_port={port}"]
+        body: Body = ["", *exported, _REQUEST, _IS_ACCEPTED]
+        last: Who | None = None
+        for trial in trials_of(self._text("rehearse.sh")):
+            if trial.who is not last:
+                server, uuid = self._owner(trial.who)
+                body += ["", *server_exports(server), *device_exports(uuid, None)]
+            last = trial.who
+            body += answering([_shown(trial, self._places(trial.who, host, port))])
+        return body
+
+    def _text(self, name: str) -> Text:
+        text = self._procedure.text(name)
+        return self._texts.setdefault(text.file, text)
+
+    def _gateway_text(self, order: GatewayOrder) -> Text:
+        text = order.text(self._procedure)
+        return self._texts.setdefault(text.file, text)
+
+    def _missing(self, text: Text) -> dict[str, bytes]:
+        """The configuration files that the script has to write for the text, and has not written before."""
+        missing = configs.missing(self._rehearsal.server, text)
+        new = {name: content for name, content in missing.items() if name not in self._rendered}
+        self._rendered |= new
+        return new
+
+    def _owner(self, who: Who) -> tuple[Server, DeviceUUID]:
+        return (self._stranger, STRANGER) if who is Who.STRANGER else (self._server, self._rehearsal.uuid)
+
+    def _places(self, who: Who, host: str, port: int) -> dict[str, str]:
+        return gateway_places(*self._owner(who), host, port)
+
+    def _end(self) -> str:
+        """The end of the gateway: where a function stands for openssl, it is a child of what runs in the background."""
+        ended = 'kill $(cat "/proc/${gateway}/task/${gateway}/children") "${gateway}" 2>/dev/null'
+        return ended if self._temporary is None else f"{ended}; rm -rf -- {self._temporary}"
+
+
+def _shown(trial: Trial, places: dict[str, str]) -> Line:
+    """The trial, and what the script says and does about what comes of it."""
+    test = "is_accepted" if trial.expected is Came.ACCEPTED else "! is_accepted"
+    return Line(
+        trial.step,
+        places,
+        opening='answer="$({',
+        closing='} <<<"${request}" 2>/dev/null | head -n 1)"\n'
+        f'{test} || {{ echo "{trial.name}: must be {trial.expected}, got ${{answer:-no answer}}" >&2; exit 1; }}\n'
+        f'echo "{trial.name}: {trial.expected}"',
+    )

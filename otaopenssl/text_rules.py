@@ -1,0 +1,142 @@
+"""What each audited text must hold beyond the grammar, so that what its command checks is what it publishes."""
+
+from otaopenssl.layout import CERTIFICATE_NAME, GATEWAY_ROOT_NAME, SERVER_NAMES
+from otaopenssl.procedure import Step, Text
+from otaopenssl.shellwords import Place, Word, refuse
+
+TEXT_NAMES = ("root.sh", "device.sh", "gateway.sh", "gateway-port.sh", "server.sh", "rehearse.sh")
+
+_SERVER_PLACES = frozenset({"CWD", "SERVER_NAME", "SERVER_DIR", "DEVICES_DIR"})
+_DEVICE_PLACES = _SERVER_PLACES | {"DEVICE_UUID", "device_id", "device_dir"}
+# root.crt can be fetched for no device in particular: then there is a directory to write it to, and no more.
+_GATEWAY_PLACES = frozenset({"CWD", "SERVER_NAME", "SERVER_DIR", "device_dir", "device_gateway"})
+_PLACES_BY_TEXT = {
+    "root.sh": _SERVER_PLACES,
+    "device.sh": _DEVICE_PLACES,
+    "gateway.sh": _GATEWAY_PLACES,
+    "gateway-port.sh": _GATEWAY_PLACES | {"device_gateway_port"},
+    "server.sh": _SERVER_PLACES,
+    "rehearse.sh": _DEVICE_PLACES | {"device_gateway", "device_gateway_port"},
+}
+# What `device` and `root` publish and check; a text of a team's own must keep to it.
+_OUTPUT_PLACE = {
+    "root.sh": "DEVICES_DIR",
+    "server.sh": "SERVER_DIR",
+    "device.sh": "device_dir",
+    "gateway.sh": "device_dir",
+    "gateway-port.sh": "device_dir",
+}
+CERTIFICATE_WORD: Word = (Place("device_dir"), f"/{CERTIFICATE_NAME}")
+_GATEWAY_ROOT_WORD: Word = (Place("device_dir"), f"/{GATEWAY_ROOT_NAME}")
+_CA_WORDS: dict[str, Word] = {"-CA": (Place("DEVICES_DIR"), "/ca.crt"), "-CAkey": (Place("DEVICES_DIR"), "/ca.key")}
+_NEEDED_OUTPUTS: dict[str, tuple[Word, ...]] = {
+    "root.sh": ((Place("DEVICES_DIR"), "/ca.key"), (Place("DEVICES_DIR"), "/ca.crt")),
+    "device.sh": ((Place("device_dir"), "/pkey.pem"), CERTIFICATE_WORD),
+    "server.sh": tuple((Place("SERVER_DIR"), f"/{name}") for name in SERVER_NAMES),
+    "gateway.sh": (_GATEWAY_ROOT_WORD,),
+    "gateway-port.sh": (_GATEWAY_ROOT_WORD,),
+}
+
+
+def check_text(text: Text, name: str) -> None:
+    """Raise BadInput, with file, line and reason, unless the text can be run as the one called ``name``."""
+    _check_places(text, name)
+    _check_server(text, name)
+    _check_outputs(text, name)
+    for only, check in _CHECKS.items():
+        if name in only:
+            check(text)
+    _check_needed_outputs(text, name)
+
+
+def _check_places(text: Text, name: str) -> None:
+    """A place has a value only in the texts that its command runs."""
+    for step in text.steps:
+        for place in step.places():
+            if place not in _PLACES_BY_TEXT[name]:
+                refuse(text.file, step.line, f"${{{place}}} has no value in {name}")
+
+
+def _check_outputs(text: Text, name: str) -> None:
+    place = _OUTPUT_PLACE.get(name)
+    for step in text.steps if place else ():
+        for word in _written(step):
+            if word[0] != Place(str(place)):
+                refuse(text.file, step.line, f"an output of {name} must begin with ${{{place}}}/")
+            if name == "root.sh" and word not in _NEEDED_OUTPUTS[name]:
+                refuse(text.file, step.line, "root.sh may write ${DEVICES_DIR}/ca.key and ${DEVICES_DIR}/ca.crt alone")
+
+
+def _check_needed_outputs(text: Text, name: str) -> None:
+    written = {word for step in text.steps for word in _written(step)}
+    for needed in _NEEDED_OUTPUTS.get(name, ()):
+        if needed not in written:
+            place = _OUTPUT_PLACE[name]
+            refuse(text.file, text.steps[-1].line, f"no command up to here writes ${{{place}}}{needed[1]}")
+
+
+def _check_server(text: Text, name: str) -> None:
+    """A server would not end by itself."""
+    for step in text.steps:
+        if step.has("s_server") and name != "rehearse.sh":
+            refuse(text.file, step.line, "'openssl s_server' may stand in rehearse.sh alone")
+
+
+def _check_fetching(text: Text) -> None:
+    """One step asks the gateway, and it alone writes root.crt, since nothing else is published."""
+    for step in text.steps:
+        asks = step.kind == "s_client | sed"
+        if asks != bool(_written(step)) or (asks and step.redirect != _GATEWAY_ROOT_WORD):
+            refuse(text.file, step.line, "one 's_client … | sed …', and it alone, must write ${device_dir}/root.crt")
+        if asks and (step.option("-connect") or ("",))[0] != Place("device_gateway"):
+            refuse(text.file, step.line, "'-connect' must begin with ${device_gateway}")
+    fetching = [step for step in text.steps if step.redirect]
+    if len(fetching) > 1:
+        refuse(text.file, fetching[1].line, "a second 's_client … | sed …' would write root.crt again")
+
+
+def _check_rehearsing(text: Text) -> None:
+    """One gateway, and clients that connect to it with a certificate and without one; none of them writes anything."""
+    for step in text.steps:
+        if step.kind not in ("s_server", "s_client") or _written(step):
+            refuse(text.file, step.line, "rehearse.sh may hold s_server and s_client alone, which write nothing")
+    kinds = [(step.kind, step.option("-cert") is not None) for step in text.steps]
+    if kinds.count(("s_server", True)) != 1 or not {("s_client", True), ("s_client", False)} <= set(kinds):
+        what = "one s_server with '-cert', and s_clients with '-cert' and without"
+        refuse(text.file, text.steps[-1].line, f"rehearse.sh must hold {what}")
+
+
+def _check_signing(text: Text) -> None:
+    """One step signs, and it alone writes the device certificate, so that what is checked is what is published."""
+    for step in text.steps:
+        is_signing = step.kind == "x509 -req"
+        if is_signing:
+            _check_signer(text, step)
+        elif step.option("-CA") or step.option("-CAkey"):
+            refuse(text.file, step.line, "only 'openssl x509 -req' may sign")
+        if is_signing != (CERTIFICATE_WORD in _written(step)):
+            refuse(text.file, step.line, "one 'openssl x509 -req', and it alone, must write ${device_dir}/client.pem")
+    signing = [step for step in text.steps if step.kind == "x509 -req"]
+    if len(signing) > 1:
+        refuse(text.file, signing[1].line, "a second signing: each device has one certificate and one serial number")
+
+
+def _check_signer(text: Text, step: Step) -> None:
+    """The fleet root CA that is checked beforehand must be the one that signs."""
+    if step.has("-set_serial"):
+        refuse(text.file, step.line, "option '-set_serial' would give every device the same serial number")
+    for option, word in _CA_WORDS.items():
+        if step.option(option) != word:
+            refuse(text.file, step.line, f'{option} must be "${{DEVICES_DIR}}{word[1]}"')
+
+
+def _written(step: Step) -> tuple[Word, ...]:
+    link = step.link_word()
+    return step.output_words() if link is None else (*step.output_words(), link)
+
+
+_CHECKS = {
+    ("device.sh",): _check_signing,
+    ("gateway.sh", "gateway-port.sh"): _check_fetching,
+    ("rehearse.sh",): _check_rehearsing,
+}
