@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from enum import StrEnum
@@ -155,6 +154,9 @@ def _staging(order: RootOrder) -> Iterator[tuple[Path, dict[str, str], Path]]:
             places = order.server.device_places(order.uuid, DeviceID(order.uuid))
             yield bench.root, places, bench.prepare_examination()
         return
+    # Imported here because only a file that is no device's is fetched there, and every device's run loads this module.
+    import tempfile
+
     root: Path | None = None
     try:
         with held():

@@ -9,7 +9,8 @@ import pytest
 from otaopenssl.errors import BadInput
 from otaopenssl.procedure import Text, parse_text
 from otaopenssl.shellwords import PLACE_NAMES, Place
-from otaopenssl.texts import TEXT_NAMES, built_in_procedures
+from otaopenssl.text_rules import TEXT_NAMES
+from otaopenssl.texts import built_in_procedures
 from tests.conftest import run, tree
 
 PLACES = {name: f"<{name}>" for name in PLACE_NAMES} | {"CWD": '/x" -out /etc/passwd "', "DEVICES_DIR": "./s/devices"}

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from otaopenssl.errors import Failed, Unfit
 from otaopenssl.ids import DeviceUUID, ServerName
 from otaopenssl.program import find_program, launch
 from otaopenssl.questions import CERTIFICATE_REPORT
-from otaopenssl.runner import Finished, Runner, failure
+from otaopenssl.runner import Finished, Flooded, Runner, TimedOut, failure
 from tests.conftest import run, write_program
 
 # bash in openssl's place: argv[0] stays openssl, and -c makes it do anything.
@@ -227,3 +228,67 @@ def test_verbose_shows_each_command_with_its_time(project: Path) -> None:
     assert len(shown) == 8
     assert all(line.endswith(" ms)") for line in shown)
     assert "PRIVATE KEY" not in made.err + made.out
+
+
+def test_standard_input_from_memory(tmp_path: Path) -> None:
+    """What a process is given to read is all that it reads, and lies on no disk."""
+    secret = b"a secret\n" * 100_000
+    runner = Runner("/bin/bash", {"PATH": "/usr/bin:/bin"})
+    ran = runner.run([["openssl", "-c", "readlink /proc/self/fd/0; wc -c"]], cwd=tmp_path, stdin=secret)
+    assert ran.stdout.decode().split() == ["/memfd:input", "(deleted)", str(len(secret))]
+
+
+def test_a_server_is_ended_with_its_block(tmp_path: Path) -> None:
+    """The block begins when the server has said that it is ready, and leaves no process of it."""
+    script = "sleep 100 & echo $! > child; echo $$ > pid; echo not yet; echo READY; wait"
+    with Runner("/bin/bash", {"PATH": "/usr/bin:/bin"}).serving(
+        ["openssl", "-c", script], cwd=tmp_path, mark=b"READY", seconds=60
+    ):
+        pids = [int((tmp_path / name).read_text()) for name in ("pid", "child")]
+        assert all(Path(f"/proc/{pid}/cmdline").read_bytes() for pid in pids)
+    # What was killed is gone, or a zombie until its new parent has looked.
+    assert not any(is_running(pid) for pid in pids)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return bool(Path(f"/proc/{pid}/cmdline").read_bytes())
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@pytest.mark.parametrize(
+    ("script", "seconds", "words"),
+    [
+        ("echo it broke >&2", 60, "did not begin to serve: it broke"),
+        ("exit 0", 60, "did not begin to serve"),
+        ("echo READ; sleep 100", 0.2, "did not begin to serve: not within 0.2 seconds"),
+    ],
+)
+def test_a_server_that_does_not_begin(tmp_path: Path, script: str, seconds: float, words: str) -> None:
+    """A server that ends, whatever its exit status, or says nothing in time is an error, and ended."""
+    runner = Runner("/bin/bash", {"PATH": "/usr/bin:/bin"})
+    with (
+        pytest.raises(Failed, match=words),
+        runner.serving(["openssl", "-c", script], cwd=tmp_path, mark=b"READY", seconds=seconds),
+    ):
+        pytest.fail("the block began")
+
+
+def test_a_server_may_print_for_ever(tmp_path: Path) -> None:
+    """What a server prints is read and dropped, so that it never waits for somebody to read it."""
+    script = "echo READY; head -c 4000000 /dev/zero; echo > done; sleep 100"
+    runner = Runner("/bin/bash", {"PATH": "/usr/bin:/bin"})
+    with runner.serving(["openssl", "-c", script], cwd=tmp_path, mark=b"READY", seconds=60):
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "done").exists():
+            assert time.monotonic() < deadline, "it waits for a reader"
+
+
+def test_what_ended_a_pipeline_has_a_class_of_its_own(tmp_path: Path) -> None:
+    """A time-out and a flood can be told from other failures, since a server, not the program, causes them."""
+    runner = Runner("/bin/bash", {"PATH": "/usr/bin:/bin"})
+    with pytest.raises(TimedOut):
+        runner.run([["openssl", "-c", "sleep 100"]], cwd=tmp_path, seconds=0.1)
+    with pytest.raises(Flooded):
+        runner.run([["openssl", "-c", "yes"]], cwd=tmp_path)

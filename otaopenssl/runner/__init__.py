@@ -82,7 +82,10 @@ class Runner(NamedTuple):
             pipeline.start(command, executable=self.program, cwd=cwd, environment=environment)
             finished = pipeline.wait_for(mark, seconds)
             if finished is not None:
-                raise failure(shell_joined(command[:2]), finished)
+                # Its exit status says nothing: where it cannot listen s_server ends with 0.
+                said = first_complaint(finished.stderr) or f"not within {seconds:g} seconds"
+                hint = f"the command was: {finished.shown()}"
+                raise Failed(f"'{shell_joined(command[:2])}' did not begin to serve: {said}", hint=hint)
             yield
 
     def ask(
