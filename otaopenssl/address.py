@@ -19,9 +19,9 @@ _IPV4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}")
 _NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
 _LONGEST_HOST = 253
 # IDNA 2003 and 2008 make different names of these (UTS 46, deviation characters).
-_AMBIGUOUS = frozenset("\u00df\u03c2\u200c\u200d")
-# '@', and what IDNA's mapping makes one.
-_AT_SIGNS = frozenset("@\uff20\ufe6b")
+_AMBIGUOUS = frozenset("\u00df\u1e9e\u03c2\u200c\u200d")
+# '@', what IDNA's mapping makes one, and one in disguise.
+_AT_SIGN = re.compile("[@\uff20\ufe6b]|%40")
 _HINT = "give the URL of autoprov.url, such as 'https://gateway.example:443', a host name or an IPv4 address"
 
 
@@ -56,6 +56,13 @@ def parse_gateway(value: str, what: str = "gateway") -> Gateway:
     return _authority(rest.partition("/")[0], value, what)
 
 
+def parse_port(value: str) -> int:
+    """The port that decimal digits mean; openssl would take a larger one modulo 65536. Raises BadInput."""
+    if not re.fullmatch(r"[0-9]{1,5}", value) or not 1 <= int(value) <= 65535:
+        raise BadInput(f"port {quoted(value)} is none, expected 1 to 65535", hint="give the port of the gateway")
+    return int(value)
+
+
 def parse_gateway_url(value: str, what: str) -> Gateway:
     """The gateway that an https URL means, and nothing but a URL. Raises BadInput as ``parse_gateway``."""
     _check_characters(value, what)
@@ -65,7 +72,7 @@ def parse_gateway_url(value: str, what: str) -> Gateway:
 
 
 def _check_characters(value: str, what: str) -> None:
-    if not _AT_SIGNS.isdisjoint(value):
+    if _AT_SIGN.search(value):
         raise BadInput(
             f"{what} has a user name or a password in it (not shown)", hint="leave out what stands before the '@'"
         )
@@ -86,7 +93,11 @@ def _authority(text: str, value: str, what: str) -> Gateway:
     port = None
     if colon:
         if not re.fullmatch(r"[0-9]{1,5}", port_text) or not 1 <= int(port_text) <= 65535:
-            raise BadInput(f"{what} {quoted(value)}: the port is {quoted(port_text)}, expected 1 to 65535", hint=_HINT)
+            # What is no number may be a password whose '@' was forgotten.
+            shown = (
+                f" {quoted(value)}: the port is {port_text}" if port_text.isdecimal() else " has no port after its ':'"
+            )
+            raise BadInput(f"{what}{shown}, expected 1 to 65535", hint=_HINT)
         port = int(port_text)
     return Gateway(_host(host_text, value, what), port)
 
@@ -113,6 +124,8 @@ def _a_labels(text: str, value: str, what: str) -> str:
             f"{what} {quoted(value)} has a character of which the standards make different names",
             hint="give the name in A-labels: 'xn--…'",
         )
+    if any(label.startswith("-") or label.endswith("-") for label in re.split("[.\u3002\uff0e\uff61]", text)):
+        raise BadInput(f"{what} {quoted(value)} is no host name", hint=_HINT)
     try:
         return text.encode("idna").decode("ascii")
     except UnicodeError as error:

@@ -19,6 +19,7 @@ _REASONS = (
     ("Temporary failure in name resolution|Non-recoverable failure", "cannot be looked up: no name server answers"),
     ("Network is unreachable|No route to host|Network is down", "is out of reach: there is no way to it"),
     ("Connection timed out", "did not answer"),
+    ("alert number 40", "refused the handshake, before it had sent a certificate"),
     ("alert number 112", "does not know this server name (SNI)"),
     ("alert number 70|unsupported protocol|protocol version", "speaks only versions of TLS that openssl refuses"),
     ("wrong version number|http request|packet length too long|record layer failure", "does not speak TLS"),

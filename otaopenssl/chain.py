@@ -15,7 +15,7 @@ from otaopenssl.outputs import CertificateReport
 
 # NIST SP 800-57: at least 112 bits of strength.
 _FEWEST_BITS = {"rsaEncryption": 2048, "rsassaPss": 2048, "dsaEncryption": 2048, "id-ecPublicKey": 224}
-_WEAK_DIGEST = re.compile(r"(?<![a-z0-9])(?:md[245]|sha-?1)(?![0-9])", re.IGNORECASE)
+_WEAK_DIGEST = re.compile(r"(?:md[245]|sha-?1)(?![0-9])", re.IGNORECASE)
 
 
 class Role(StrEnum):

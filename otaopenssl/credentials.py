@@ -31,7 +31,6 @@ _PKCS12_NAME = "autoprov_credentials.p12"
 _HINT = "download credentials.zip again"
 _FAULTS = (
     zipfile.BadZipFile,
-    NotImplementedError,
     RuntimeError,
     EOFError,
     OSError,
@@ -81,13 +80,18 @@ class Credentials:
             return None
         content = self._read(_SERVER_CA_NAME)
         blocks = pem_blocks(content)
-        if not blocks or not all(block.label == CERTIFICATE and is_whole_der(block.der) for block in blocks):
-            raise self._fault(f"has a {quoted(_SERVER_CA_NAME)} that is no PEM certificate")
+        is_good = all(block.label == CERTIFICATE and is_whole_der(block.der) for block in blocks)
+        if not blocks or not is_good or content.count(b"-----BEGIN ") != len(blocks):
+            raise self.unreadable_server_ca()
         return content
 
     def pkcs12(self) -> bytes | None:
         """autoprov_credentials.p12 as it is, which holds a private key; None where there is none. Raises BadInput."""
         return self._read(_PKCS12_NAME) if _PKCS12_NAME in self._archive.namelist() else None
+
+    def unreadable_server_ca(self) -> BadInput:
+        """The error for a server_ca.pem that is something else than certificates."""
+        return self._fault(f"has a {quoted(_SERVER_CA_NAME)} that is no PEM certificate")
 
     def unreadable_pkcs12(self) -> BadInput:
         """The error for an autoprov_credentials.p12 that openssl cannot read with an empty password."""
@@ -137,9 +141,12 @@ class Credentials:
             raise self._fault(f"has {member.file_size} bytes in {quoted(name)}, at most {_LARGEST_READ} are read")
         try:
             with self._archive.open(member) as file:
-                return file.read(_LARGEST_READ)
+                content = file.read(_LARGEST_READ)
         except _FAULTS as error:
             raise self._fault(f"is damaged ({quoted(name)})") from error
+        if len(content) != member.file_size:
+            raise self._fault(f"is damaged ({quoted(name)})")
+        return content
 
     def _fault(self, what: str) -> BadInput:
         return BadInput(f"archive {self._shown} {what}", hint=_HINT)

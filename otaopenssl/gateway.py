@@ -15,7 +15,7 @@ from otaopenssl.gateway_root import Fetched, GatewayOrder, fetch, script_body
 from otaopenssl.ids import DeviceID, DeviceUUID
 from otaopenssl.interrupts import held, hold_for_good
 from otaopenssl.layout import GATEWAY_ROOT_NAME, Server
-from otaopenssl.outputs import pem_blocks
+from otaopenssl.outputs import CERTIFICATE, pem_blocks
 from otaopenssl.program import Launch
 from otaopenssl.reports import ask_report
 from otaopenssl.runner import Runner
@@ -94,28 +94,40 @@ def script(order: RootOrder, program: str | None) -> Script:
     text = order.gateway.text(order.procedure)
     if order.uuid is None:
         staged = f"/tmp/otaopenssl-{os.urandom(8).hex()}"  # noqa: S108 - the script makes it, and fails if it is there
-        before = [f"root_crt={shell_quoted(order.out)}", f"export device_dir={staged}"]
+        path = f"./{order.out}" if order.out.startswith("-") else order.out
+        before = [
+            f"root_crt={shell_quoted(path)}",
+            '[ -d "$(dirname -- "${root_crt}")" ] || { echo "no directory for ${root_crt}" >&2; exit 4; }',
+            f"export device_dir={staged}",
+        ]
     else:
         staged = f"{order.server.places()['DEVICES_DIR']}/{order.uuid}/.{GATEWAY_ROOT_NAME}.new"
         before = [
             '[ -d "${device_dir}" ] || { echo "no device: ${device_dir} is not there" >&2; exit 4; }',
             f'root_crt="${{device_dir}}/{GATEWAY_ROOT_NAME}" device_dir="${{device_dir}}/.{GATEWAY_ROOT_NAME}.new"',
         ]
-    kept = (
-        f'[ ! -e "${{root_crt}}" ] || cmp -s "${{device_dir}}/{GATEWAY_ROOT_NAME}" "${{root_crt}}" ||'
-        ' { echo "${root_crt} is there already and differs" >&2; exit 4; }'
-    )
     body = [
         *before,
+        '[ ! -e "${root_crt}" ] && [ ! -L "${root_crt}" ] || [ -f "${root_crt}" ] ||'
+        ' { echo "${root_crt} is no file" >&2; exit 4; }',
         'mkdir -m 700 "${device_dir}"',
         "trap 'rm -rf -- \"${device_dir}\"' EXIT",
         *script_body(order.gateway, text, {**order.server.places(), "device_dir": staged}),
-        *([] if order.is_forced else [kept]),
-        f'mv -f -- "${{device_dir}}/{GATEWAY_ROOT_NAME}" "${{root_crt}}"',
-        'echo "${root_crt}"',
+        *_replacing_lines(is_forced=order.is_forced),
+        f"printf '%s\\n' {shell_quoted(order.shown)}",
     ]
     device_id = None if order.uuid is None else DeviceID(order.uuid)
     return Script("otaopenssl gateway root", order.server, [text], body, {}, order.uuid, device_id, program)
+
+
+def _replacing_lines(*, is_forced: bool) -> list[str]:
+    """Lines of shell that put what was fetched in its place, unless the same is there."""
+    new = f'"${{device_dir}}/{GATEWAY_ROOT_NAME}"'
+    if is_forced:
+        differs = f'  [ ! -e "${{root_crt}}" ] || chmod --reference="${{root_crt}}" -- {new}'
+    else:
+        differs = '  [ ! -e "${root_crt}" ] || { echo "${root_crt} is there already and differs" >&2; exit 4; }'
+    return [f'if ! cmp -s -- {new} "${{root_crt}}"; then', differs, f'  mv -fT -- {new} "${{root_crt}}"', "fi"]
 
 
 def _ready(order: RootOrder, launch: Launch) -> Runner:
@@ -174,13 +186,21 @@ def _staging(order: RootOrder) -> Iterator[tuple[Path, dict[str, str], Path]]:
 
 
 def _existing(order: RootOrder) -> bytes | None:
-    """The content of the root.crt that is there. Raises Unfit where something else is."""
+    """The content of the root.crt that is there. Raises Unfit where something else is, which is never replaced."""
     try:
-        return read_bounded(order.path)
+        content = read_bounded(order.path)
     except FileNotFoundError:
+        if order.path.is_symlink():
+            raise Unfit(f"{quoted(order.shown)} is a link that leads nowhere", hint="remove it") from None
         return None
     except OSError as error:
         raise Unfit(f"{quoted(order.shown)} cannot be read: {reason(error)}", hint="move it away") from error
+    for block in pem_blocks(content):
+        if block.label != CERTIFICATE:
+            raise Unfit(
+                f"{quoted(order.shown)} holds {quoted(block.label)}: it is no root.crt", hint="name another file"
+            )
+    return content
 
 
 def _put(order: RootOrder, fetched: Fetched, before: bytes | None, difference: tuple[str, ...]) -> State:
@@ -220,7 +240,7 @@ def _difference(before: bytes, fetched: Fetched, runner: Runner, directory: Path
             report, _ = ask_report(runner, "before.pem", cwd=directory, shown=GATEWAY_ROOT_NAME)
             old[digest] = quoted(report.subject)
         except Failed:
-            old[digest] = f"an unreadable {block.label}"
+            old[digest] = "an unreadable certificate"
     lost = [f"- {subject} sha256:{digest}" for digest, subject in old.items() if digest not in new]
     gained = [f"+ {quoted(c.report.subject)} sha256:{c.sha256}" for c in new.values() if c.sha256 not in old]
     if not before:

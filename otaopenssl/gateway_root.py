@@ -63,8 +63,9 @@ class Fetched(NamedTuple):
 
     @property
     def advised_pin(self) -> str:
-        """The certificate to pin: the root, or else the last one that was sent."""
-        root = next((certificate for certificate in self.chain if certificate.role is Role.ROOT), self.chain[-1])
+        """The certificate to pin: the root, or else the last one of the leaf's chain."""
+        related = [certificate for certificate in self.chain if certificate.role is not Role.UNRELATED]
+        root = next((certificate for certificate in related if certificate.role is Role.ROOT), related[-1])
         return f"sha256:{root.sha256}"
 
 
@@ -76,7 +77,7 @@ def fetch(
     ``examined_dir`` is an empty directory of the caller's own. Raises Failed where the gateway does not answer as it
     must or nobody vouches for it who has to; BadInput where the archive's CA cannot be read.
     """
-    ca = None if order.credentials is None else server_ca(order.credentials, runner, cwd)
+    ca = None if order.credentials is None else server_ca(order.credentials, runner, examined_dir)
     execution = Execution(runner, cwd, order.seconds)
     steps = [step.bind({**places, **order.places()}) for step in text.steps]
     address = next(address for step in steps if (address := step.value("-connect")) is not None)

@@ -28,10 +28,10 @@ _state = _State()
 
 
 def _on_signal(_number: int, _frame: FrameType | None) -> None:
-    if _state.is_deaf or _state.is_asked:
+    if _state.is_asked:
         return
     _state.is_asked = True
-    if not _state.depth:
+    if not _state.depth and not _state.is_deaf:
         raise Interrupted
 
 
@@ -68,6 +68,20 @@ def held() -> Iterator[None]:
         _state.depth -= 1
     if not was_asked and not _state.depth:
         check()
+
+
+@contextmanager
+def part() -> Iterator[None]:
+    """Make the block one part of a longer run: ``hold_for_good`` holds to its end alone, where it is asked again.
+
+    Raises ``Interrupted`` there where a signal came meanwhile.
+    """
+    was_deaf = _state.is_deaf
+    try:
+        yield
+    finally:
+        _state.is_deaf = was_deaf
+    check()
 
 
 def check() -> None:

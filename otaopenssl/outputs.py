@@ -162,7 +162,7 @@ def parse_certificate_report(text: str) -> CertificateReport | None:
         issuer=fields["Issuer"],
         not_before=not_before,
         not_after=not_after,
-        signature_algorithm=fields["Signature Algorithm"],
+        signature_algorithm=_signature_algorithm(fields),
         key_algorithm=fields.get("Public Key Algorithm", ""),
         key_bits=int(bits[1]) if (bits := re.match(r"\((\d+) bit", fields.get("Public-Key", ""))) else None,
         key_usage=key_usage,
@@ -256,6 +256,12 @@ def _read_report(text: str) -> tuple[dict[str, str], _Extensions]:
             is_on_next_line = name == "Serial Number" and not value.strip(" ")
             fields.setdefault(name.strip(" "), (following if is_on_next_line else value).strip(" "))
     return fields, extensions
+
+
+def _signature_algorithm(fields: Mapping[str, str]) -> str:
+    """The algorithm with its digest, which of RSA-PSS stands in a field of its own."""
+    name = fields["Signature Algorithm"]
+    return f"{name} with {fields.get('Hash Algorithm', 'sha1')}" if name == "rsassaPss" else name
 
 
 def _serial(field: str) -> int | None:

@@ -18,7 +18,7 @@ from otaopenssl.errors import Failed, Unfit, quoted
 from otaopenssl.gateway import RootOrder, save_root
 from otaopenssl.gateway_root import Fetched, GatewayOrder
 from otaopenssl.ids import DeviceID, DeviceUUID
-from otaopenssl.interrupts import held
+from otaopenssl.interrupts import held, part
 from otaopenssl.layout import GATEWAY_ROOT_NAME, Server
 from otaopenssl.program import Launch
 from otaopenssl.rehearsal import LOCAL_HOST, STRANGER, Rehearsal, Report, Row, free_port, gateway_places
@@ -56,11 +56,15 @@ class _Stage:
         self._server = Server(directory, rehearsal.server.name)
         self._stranger = Server(directory, rehearsal.stranger_name)
         self._text = rehearsal.procedure.text("rehearse.sh")
+        # A text that cannot be run is told before anything is made.
+        for name in ("root.sh", "server.sh", "device.sh", "gateway-port.sh"):
+            rehearsal.procedure.text(name)
 
     def local(self) -> Report:
         rehearsal, server = self._rehearsal, self._server
-        make_root(server, rehearsal.procedure, self._launch_for(server, None), if_missing=False)
-        make_server(server, rehearsal.procedure, self._launch_for(server, None))
+        self._make_root(server)
+        with part():
+            make_server(server, rehearsal.procedure, self._launch_for(server, None))
         runner = self._launch_for(server, rehearsal.uuid)()
         with self._gateway(runner) as port:
             order = GatewayOrder(Gateway(LOCAL_HOST, None), port, rehearsal.seconds)
@@ -84,17 +88,15 @@ class _Stage:
             # The private key stays where it is.
             (device_dir / path.name).symlink_to(path)
         has_root = (device_dir / GATEWAY_ROOT_NAME).exists()
-        saved = save_root(
-            RootOrder(
-                server=server,
-                procedure=rehearsal.procedure,
-                gateway=GatewayOrder(gateway, rehearsal.fetching_port, rehearsal.seconds),
-                uuid=None if has_root else rehearsal.uuid,
-                out=_FETCHED_NAME if has_root else "",
-            ),
-            self._launch_for(server, rehearsal.uuid),
+        order = RootOrder(
+            server=server,
+            procedure=rehearsal.procedure,
+            gateway=GatewayOrder(gateway, rehearsal.fetching_port, rehearsal.seconds),
+            uuid=None if has_root else rehearsal.uuid,
+            out=_FETCHED_NAME if has_root else "",
         )
-        fetched = saved.fetched
+        with part():
+            fetched = save_root(order, self._launch_for(server, rehearsal.uuid)).fetched
         self._make_stranger(fetched.content)
         runner = self._launch_for(server, rehearsal.uuid)()
         named = "it is" if fetched.is_name_right else "it is not"
@@ -131,12 +133,16 @@ class _Stage:
 
     def _make_device(self, server: Server, uuid: DeviceUUID, gateway: GatewayOrder | None) -> devices.Device:
         order = devices.Order(server, uuid, DeviceID(uuid), self._rehearsal.procedure, gateway)
-        return devices.make_device(order, self._launch_for(server, uuid))
+        with part():
+            return devices.make_device(order, self._launch_for(server, uuid))
+
+    def _make_root(self, server: Server) -> None:
+        with part():
+            make_root(server, self._rehearsal.procedure, self._launch_for(server, None), if_missing=False)
 
     def _make_stranger(self, root_crt: bytes) -> None:
         """A device that trusts the gateway, and whose fleet root CA the gateway does not know."""
-        procedure = self._rehearsal.procedure
-        make_root(self._stranger, procedure, self._launch_for(self._stranger, None), if_missing=False)
+        self._make_root(self._stranger)
         self._make_device(self._stranger, STRANGER, None)
         (self._stranger.device_path(STRANGER) / GATEWAY_ROOT_NAME).write_bytes(root_crt)
 

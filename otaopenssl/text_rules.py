@@ -1,5 +1,7 @@
 """What each audited text must hold beyond the grammar, so that what its command checks is what it publishes."""
 
+import re
+
 from otaopenssl.layout import CERTIFICATE_NAME, GATEWAY_ROOT_NAME, SERVER_NAMES
 from otaopenssl.procedure import Step, Text
 from otaopenssl.shellwords import Place, Word, refuse
@@ -88,11 +90,20 @@ def _check_fetching(text: Text) -> None:
         asks = step.kind == "s_client | sed"
         if asks != bool(_written(step)) or (asks and step.redirect != _GATEWAY_ROOT_WORD):
             refuse(text.file, step.line, "one 's_client … | sed …', and it alone, must write ${device_dir}/root.crt")
-        if asks and (step.option("-connect") or ("",))[0] != Place("device_gateway"):
-            refuse(text.file, step.line, "'-connect' must begin with ${device_gateway}")
+        if asks and not _is_gateway_address(step.option("-connect") or ()):
+            refuse(text.file, step.line, "'-connect' must be ${device_gateway}: and a port")
     fetching = [step for step in text.steps if step.redirect]
     if len(fetching) > 1:
         refuse(text.file, fetching[1].line, "a second 's_client … | sed …' would write root.crt again")
+
+
+def _is_gateway_address(word: Word) -> bool:
+    """Whether a word is the gateway's host and a port, so that what is said of the gateway is true."""
+    if word[:1] != (Place("device_gateway"),):
+        return False
+    if word[1:] == (":", Place("device_gateway_port")):
+        return True
+    return len(word) == 2 and isinstance(word[1], str) and re.fullmatch(r":[0-9]{1,5}", word[1]) is not None
 
 
 def _check_rehearsing(text: Text) -> None:

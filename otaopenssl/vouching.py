@@ -23,7 +23,7 @@ from otaopenssl.questions import (
     SELF_SIGNED_CHECK,
 )
 from otaopenssl.reports import ask_report
-from otaopenssl.runner import Finished, Runner
+from otaopenssl.runner import Runner
 from otaopenssl.texts import sha256
 
 _ANSWER_NAME = "answer.pem"
@@ -36,6 +36,13 @@ class Trust(NamedTuple):
 
     by: tuple[str, ...]
     unvouched: tuple[Certificate, ...]
+
+
+class Anchors(NamedTuple):
+    """Certificates that vouch for others: in PEM, and the SHA-256 digests of their public keys."""
+
+    pem: bytes
+    key_digests: frozenset[str]
 
 
 class Examination:
@@ -58,16 +65,17 @@ class Examination:
         # The exit status tells it from 3.5 on, the words in every version.
         return b"does match certificate" in finished.stdout
 
-    def trust(self, pins: Sequence[str], server_ca: bytes | None, shown: str) -> Trust:
-        """Who vouches for the chain; ``pins`` are digests, any one of which is enough, ``server_ca`` is PEM.
+    def trust(self, pins: Sequence[str], ca: Anchors | None, shown: str) -> Trust:
+        """Who vouches for the chain; ``pins`` are digests, any one of which is enough, ``ca`` is that of an archive.
 
         Raises Failed where a pin or a CA is given and does not vouch for the leaf, or where a certificate came along
         that does not belong to its chain. ``shown`` names the gateway.
         """
         by = []
         vouched: set[int] = set()
-        if server_ca is not None:
-            vouched |= self._under(server_ca, self._key_digests(server_ca))
+        if ca is not None:
+            # By its key, too: a server may send its CA as another CA has signed it.
+            vouched |= self._under(ca.pem, ca.key_digests)
             if 0 not in vouched:
                 raise self._refused(f"gateway {quoted(shown)}: its chain does not lead to the CA in credentials.zip")
             by.append("the CA in credentials.zip")
@@ -87,7 +95,7 @@ class Examination:
     def _under(self, anchors: bytes, digests: frozenset[str]) -> set[int]:
         """Which certificates lead to one of ``anchors`` (PEM), or to one of the chain with one of the digests."""
         matching = [c.pem for c in self.chain if not digests.isdisjoint((c.sha256, c.key_sha256))]
-        content = b"".join([anchors.rstrip(b"\n") + b"\n" if anchors else b"", *matching])
+        content = b"".join([anchors, *matching])
         if not content:
             return set()
         self._write(_ANCHORS_NAME, content)
@@ -111,25 +119,13 @@ class Examination:
         else:
             role = Role.ROOT if is_self_signed else Role.INTERMEDIATE
         return Certificate(
-            blocks[index].text + b"\n", sha256(der), self._key_digest(name), report, role, is_self_signed
+            blocks[index].text + b"\n",
+            sha256(der),
+            _key_digest(self._runner, name, self._directory),
+            report,
+            role,
+            is_self_signed,
         )
-
-    def _key_digests(self, anchors: bytes) -> frozenset[str]:
-        """Of the public keys of ``anchors``: a server may send its CA as another CA has signed it."""
-        digests = []
-        for block in pem_blocks(anchors):
-            self._write("anchor.pem", block.text + b"\n")
-            digests.append(self._key_digest("anchor.pem"))
-        return frozenset(digests)
-
-    def _key_digest(self, name: str) -> str:
-        """The SHA-256 digest of the certificate's SubjectPublicKeyInfo in DER."""
-        finished = self._runner.ask(PUBLIC_KEY, name, cwd=self._directory)
-        blocks = pem_blocks(finished.stdout)
-        if not finished.is_good or len(blocks) != 1 or blocks[0].der is None:
-            words = first_complaint(finished.stderr) or "it prints no public key"
-            raise Failed(f"openssl cannot read a certificate's public key: {words}", hint=_command_hint(finished))
-        return sha256(blocks[0].der)
 
     def _refused(self, words: str) -> Failed:
         return Failed(words, hint=_OPERATOR_HINT, details=[certificate.shown() for certificate in self.chain])
@@ -138,30 +134,51 @@ class Examination:
         (self._directory / name).write_bytes(content)
 
 
-def server_ca(credentials: Credentials, runner: Runner, cwd: Path) -> bytes | None:
-    """The CA of the gateway's certificate that the archive carries, in PEM; None where it carries none.
+def server_ca(credentials: Credentials, runner: Runner, directory: Path) -> Anchors | None:
+    """The CA of the gateway's certificate that the archive carries; None where it carries none.
 
-    server_ca.pem, else the CA certificates in autoprov_credentials.p12. Raises BadInput where it cannot be read: a
-    chain must not be taken on faith because of that. Source: HERE OTA Connect, provisioning credentials.
+    server_ca.pem, else the CA certificates in autoprov_credentials.p12; openssl is asked in ``directory``. Raises
+    BadInput where it cannot be read: a chain must not be taken on faith because of that. Source: HERE OTA Connect,
+    provisioning credentials.
     """
-    found = credentials.server_ca()
-    if found is not None:
-        return found
-    archive = credentials.pkcs12()
-    if archive is None:
+    content = credentials.server_ca()
+    if content is None and (archive := credentials.pkcs12()) is not None:
+        content = _archived_cas(credentials, archive, runner, directory)
+    if content is None:
         return None
-    finished = runner.ask(ARCHIVED_CAS, cwd=cwd, stdin=archive)
-    if not finished.is_good and b"unsupported" in finished.stderr:
-        finished = runner.ask(LEGACY_ARCHIVED_CAS, cwd=cwd, stdin=archive)
+    blocks = [block.text + b"\n" for block in pem_blocks(content) if block.label == CERTIFICATE]
+    digests = []
+    for block in blocks:
+        (directory / _ANCHORS_NAME).write_bytes(block)
+        try:
+            digests.append(_key_digest(runner, _ANCHORS_NAME, directory))
+        except Failed as error:
+            raise credentials.unreadable_server_ca() from error
+    return Anchors(b"".join(blocks), frozenset(digests)) if blocks else None
+
+
+def _archived_cas(credentials: Credentials, archive: bytes, runner: Runner, directory: Path) -> bytes:
+    try:
+        finished = runner.ask(ARCHIVED_CAS, cwd=directory, stdin=archive)
+        if not finished.is_good and b"unsupported" in finished.stderr:
+            finished = runner.ask(LEGACY_ARCHIVED_CAS, cwd=directory, stdin=archive)
+    except Failed as error:
+        raise credentials.unreadable_pkcs12() from error
     if not finished.is_good:
         raise credentials.unreadable_pkcs12()
-    blocks = [block.text + b"\n" for block in pem_blocks(finished.stdout) if block.label == CERTIFICATE]
-    return b"".join(blocks) or None
+    return finished.stdout
+
+
+def _key_digest(runner: Runner, name: str, directory: Path) -> str:
+    """The SHA-256 digest of a certificate's SubjectPublicKeyInfo in DER. Raises Failed."""
+    finished = runner.ask(PUBLIC_KEY, name, cwd=directory)
+    blocks = pem_blocks(finished.stdout)
+    if not finished.is_good or len(blocks) != 1 or blocks[0].der is None:
+        words = first_complaint(finished.stderr) or "it prints no public key"
+        hint = f"the command was: {finished.shown()}"
+        raise Failed(f"openssl cannot read a certificate's public key: {words}", hint=hint)
+    return sha256(blocks[0].der)
 
 
 def _name(index: int) -> str:
     return f"{index + 1}.pem"
-
-
-def _command_hint(finished: Finished) -> str:
-    return f"the command was: {finished.shown()}"

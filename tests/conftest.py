@@ -9,9 +9,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.servers import Pki
 
 CHECKOUT = Path(__file__).parent.parent
 GUIDE_PATH = "/usr/bin:/bin"
@@ -124,6 +127,14 @@ def project(_pristine: Path, tmp_path: Path) -> Iterator[Path]:
 def devices(project: Path) -> Path:
     """The devices directory of the project."""
     return project / "myservername" / "devices"
+
+
+@pytest.fixture(scope="session")
+def pki(tmp_path_factory: pytest.TempPathFactory, real_openssl: str) -> "Pki":
+    """Certificates of every kind, for servers."""
+    from tests.servers import Pki
+
+    return Pki(tmp_path_factory.mktemp("pki"))
 
 
 Resign = Callable[[str], None]

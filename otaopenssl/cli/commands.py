@@ -139,7 +139,7 @@ def rehearse(
         ),
     ] = None,
     port: Annotated[
-        int | None,
+        str | None,
         typer.Option("--port", metavar="PORT", help="The gateway's port.  [default: a free one; with --against 8000]"),
     ] = None,
     timeout: Timeout = None,

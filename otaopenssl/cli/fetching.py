@@ -1,11 +1,12 @@
 """The commands of the device gateway, and what is said of the certificates that one sent."""
 
 import os
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
 from otaopenssl import gateway as gateways
-from otaopenssl.address import Gateway, parse_gateway
+from otaopenssl.address import Gateway, parse_gateway, parse_port
 from otaopenssl.chain import Certificate, parse_pin
 from otaopenssl.cli import session, terminal
 from otaopenssl.cli.facts import facts
@@ -64,12 +65,25 @@ def gateway_order(asking: Asking, project_dir: Path) -> GatewayOrder | None:
     except Error as problem:
         problems.append(problem)
     problems += session.refusals((parse_pin, pin) for pin in asking.pins)
-    problems += range_problems(asking.port, asking.timeout)
+    problems += session.refusals([(parse_port, asking.port), (parse_seconds, asking.timeout)])
     raise_all(problems)
     if gateway is None:
         return None
-    seconds = DEFAULT_SECONDS if asking.timeout is None else asking.timeout
-    return GatewayOrder(gateway, asking.port, seconds, tuple(map(parse_pin, asking.pins)), credentials)
+    return GatewayOrder(
+        gateway=gateway,
+        port=None if asking.port is None else parse_port(asking.port),
+        seconds=DEFAULT_SECONDS if asking.timeout is None else parse_seconds(asking.timeout),
+        pins=tuple(map(parse_pin, asking.pins)),
+        credentials=credentials,
+    )
+
+
+def parse_seconds(value: str) -> float:
+    """The seconds of ``--timeout``: more than 0, at most a day. Raises BadInput."""
+    if not re.fullmatch(r"[0-9]{1,5}(\.[0-9]{1,6})?", value) or not 0 < float(value) <= _LONGEST_SECONDS:
+        words = f"time-out {quoted(value)} must be more than 0 and at most {_LONGEST_SECONDS} seconds"
+        raise BadInput(words, hint="give '--timeout SECONDS'")
+    return float(value)
 
 
 def required_gateway_order(asking: Asking, project_dir: Path) -> GatewayOrder:
@@ -124,9 +138,7 @@ def _order(running: Running, asking: Asking, uuid: str | None, out: str | None, 
     server_name = session.server_name(running)
     if uuid is None and out is None:
         uuid = os.environ.get("DEVICE_UUID")
-    problems = session.refusals([(parse_server_name, server_name)])
-    if uuid is not None:
-        problems += session.refusals([(parse_device_uuid, uuid)])
+    problems = session.refusals([(parse_server_name, server_name), (parse_device_uuid, uuid)])
     if (uuid is None) == (out is None):
         words = "both '--uuid' and '--out' are given" if uuid is not None else "no place for root.crt"
         problems.append(BadInput(words, hint="give '--uuid UUID' for a device, or '--out FILE'"))
@@ -146,21 +158,6 @@ def _order(running: Running, asking: Asking, uuid: str | None, out: str | None, 
         out=out or "",
         is_forced=force,
     )
-
-
-def range_problems(port: int | None, timeout: float | None) -> list[Error]:
-    """What is wrong with a port or a time-out; empty where both can be used or are not given."""
-    found: list[Error] = []
-    if port is not None and not 1 <= port <= 65535:
-        found.append(BadInput(f"port {port} is none, expected 1 to 65535", hint="give the port of the gateway"))
-    if timeout is not None and not 0 < timeout <= _LONGEST_SECONDS:
-        found.append(
-            BadInput(
-                f"time-out '{timeout:g}' must be more than 0 and at most {_LONGEST_SECONDS} seconds",
-                hint="give '--timeout SECONDS'",
-            )
-        )
-    return found
 
 
 def _lines(certificate: Certificate) -> list[str]:

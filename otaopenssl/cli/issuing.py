@@ -1,7 +1,6 @@
 """The commands that make something: root, server and device."""
 
 import os
-from collections.abc import Callable
 
 from otaopenssl import device as devices
 from otaopenssl import root as roots
@@ -86,13 +85,9 @@ def _order(running: Running, asking: Asking, uuid: str | None, device_id: str | 
     uuid_text = os.environ.get("DEVICE_UUID", random_device_uuid()) if uuid is None else uuid
     # As in the guide's ${DEVICE_ID:-${DEVICE_UUID}}, an empty variable counts as none.
     id_text = (os.environ.get("DEVICE_ID") or None) if device_id is None else device_id
-    checks: list[tuple[Callable[[str], object], str]] = [
-        (parse_server_name, server_name),
-        (parse_device_uuid, uuid_text),
-    ]
-    if id_text is not None:
-        checks.append((parse_device_id, id_text))
-    problems = session.refusals(checks)
+    problems = session.refusals(
+        [(parse_server_name, server_name), (parse_device_uuid, uuid_text), (parse_device_id, id_text)]
+    )
     gateway = None
     try:
         gateway = fetching.gateway_order(asking, project_dir)

@@ -52,7 +52,7 @@ CredentialsPath = Annotated[
     ),
 ]
 Port = Annotated[
-    int | None,
+    str | None,
     typer.Option("--port", metavar="PORT", help="Fetch root.crt from this port, by gateway-port.sh.  [default: 8000]"),
 ]
 Pins = Annotated[
@@ -64,7 +64,7 @@ Pins = Annotated[
     ),
 ]
 Timeout = Annotated[
-    float | None,
+    str | None,
     typer.Option("--timeout", metavar="SECONDS", help="How long the gateway may take.  [default: 30]"),
 ]
 
@@ -97,9 +97,9 @@ class Asking(NamedTuple):
 
     gateway: str | None
     credentials: str | None
-    port: int | None
+    port: str | None
     pins: tuple[str, ...]
-    timeout: float | None
+    timeout: str | None
 
     def given(self) -> list[str]:
         """The options that mean nothing without a gateway, as far as they are given."""

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from otaopenssl import rehearse as rehearsals
 from otaopenssl import rehearse_script
-from otaopenssl.address import Gateway, parse_gateway
+from otaopenssl.address import Gateway, parse_gateway, parse_port
 from otaopenssl.cli import session, terminal
-from otaopenssl.cli.fetching import range_problems
+from otaopenssl.cli.fetching import parse_seconds
 from otaopenssl.cli.options import Running
 from otaopenssl.errors import BadInput, Error, Failed, quoted, raise_all
 from otaopenssl.gateway_root import DEFAULT_SECONDS
@@ -22,8 +22,8 @@ class Rehearsing(NamedTuple):
 
     against: str | None
     uuid: str | None
-    port: int | None
-    timeout: float | None
+    port: str | None
+    timeout: str | None
     keep: str | None
 
 
@@ -66,7 +66,7 @@ def _rehearsal(running: Running, options: Rehearsing) -> Rehearsal:
     server_name = session.server_name(running)
     uuid = os.environ.get("DEVICE_UUID") if options.uuid is None else options.uuid
     keep = options.keep
-    problems = session.refusals([(parse_server_name, server_name)])
+    problems = session.refusals([(parse_server_name, server_name), (parse_device_uuid, uuid)])
     gateway: Gateway | None = None
     try:
         gateway = None if options.against is None else parse_gateway(options.against)
@@ -74,9 +74,7 @@ def _rehearsal(running: Running, options: Rehearsing) -> Rehearsal:
             raise BadInput("'--against' tries a device, and none is named", hint="name it by '--uuid UUID'")
     except Error as problem:
         problems.append(problem)
-    if uuid is not None:
-        problems += session.refusals([(parse_device_uuid, uuid)])
-    problems += range_problems(options.port, options.timeout)
+    problems += session.refusals([(parse_port, options.port), (parse_seconds, options.timeout)])
     if keep is not None and (not keep or "\0" in keep):
         problems.append(BadInput(f"--keep {quoted(keep)} is no directory", hint="name one that is not there yet"))
     raise_all(problems)
@@ -84,8 +82,8 @@ def _rehearsal(running: Running, options: Rehearsing) -> Rehearsal:
         server=Server(project_dir, parse_server_name(server_name)),
         procedure=session.procedure(running),
         uuid=random_device_uuid() if uuid is None else parse_device_uuid(uuid),
-        seconds=DEFAULT_SECONDS if options.timeout is None else options.timeout,
-        port=options.port,
+        seconds=DEFAULT_SECONDS if options.timeout is None else parse_seconds(options.timeout),
+        port=None if options.port is None else parse_port(options.port),
         against=gateway,
         kept_dir=None if keep is None else Path(os.path.abspath(project_dir / keep)),  # noqa: PTH100 - links stay
     )

@@ -77,12 +77,13 @@ def print_script(script: Script, running: Running) -> None:
         terminal.result(script.text_in(running.style))
 
 
-def refusals(checks: Iterable[tuple[Callable[[str], object], str]]) -> list[Error]:
-    """What the checks have against their values; empty where they accept all."""
+def refusals(checks: Iterable[tuple[Callable[[str], object], str | None]]) -> list[Error]:
+    """What the checks have against their values; empty where they accept all that are given."""
     found: list[Error] = []
     for parse, value in checks:
         try:
-            parse(value)
+            if value is not None:
+                parse(value)
         except Error as problem:
             found.append(problem)
     return found
