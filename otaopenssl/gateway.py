@@ -110,6 +110,8 @@ def script(order: RootOrder, program: str | None) -> Script:
         *before,
         '[ ! -e "${root_crt}" ] && [ ! -L "${root_crt}" ] || [ -f "${root_crt}" ] ||'
         ' { echo "${root_crt} is no file" >&2; exit 4; }',
+        '! grep -a "^-----BEGIN " -- "${root_crt}" 2>/dev/null | grep -v "^-----BEGIN CERTIFICATE-----" >/dev/null ||'
+        ' { echo "${root_crt} is no root.crt" >&2; exit 4; }',
         'mkdir -m 700 "${device_dir}"',
         "trap 'rm -rf -- \"${device_dir}\"' EXIT",
         *script_body(order.gateway, text, {**order.server.places(), "device_dir": staged}),

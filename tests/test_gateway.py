@@ -225,7 +225,7 @@ EXISTING: dict[str, tuple[Putting, int, int, str]] = {
     "link to the same": (lambda path: path.symlink_to("same"), 0, 0, "-root: unchanged"),
     "link to another": (lambda path: path.symlink_to("another"), 4, 0, "is there already and differs"),
     "link to nothing": (lambda path: path.symlink_to("nothing"), 4, 4, "is a link that leads nowhere"),
-    "private key": (_copy("myservername/devices/ca.key"), 4, 4, "holds 'EC PRIVATE KEY': it is no root.crt"),
+    "private key": (_copy("key"), 4, 4, "holds 'PRIVATE KEY': it is no root.crt"),
 }
 
 
@@ -239,10 +239,12 @@ def test_a_root_crt_that_is_there(
     project.mkdir()
     for name, sent in {"same": ["direct", "root"], "turned": ["root", "direct"], "another": ["old root"]}.items():
         (project / name).write_bytes(pki.pem(*sent))
+    (project / "key").write_bytes(pki.pem("root") + (pki.directory / "root.key").read_bytes())
     # To a program in the script it must not be an option; and its mode is not the one that a new file gets.
     root = project / "-root"
     put(root)
-    root.chmod(0o750)
+    if root.exists():
+        root.chmod(0o750)
     before, inode = tree(project), root.lstat().st_ino
     status = forced if force else kept
     with s_server(pki, "direct", "root") as port:
