@@ -66,6 +66,11 @@ def openssl(*arguments: str, cwd: Path, env: dict[str, str] | None = None) -> st
     ).stdout
 
 
+def plain_names(text: str) -> str:
+    """The text with names as OpenSSL prints them from 3.5 on; before, there are spaces around the equals sign."""
+    return text.replace("CN = ", "CN=")
+
+
 def tree(directory: Path) -> dict[str, str]:
     """Every name below a directory with its type, mode and what it holds or where it links to."""
     found = {}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Ran, openssl, require, run, tree, write_program
+from tests.conftest import Ran, openssl, plain_names, require, run, tree, write_program
 from tests.servers import Pki, nginx, s_server
 from tests.test_guide import UUID
 from tests.test_hostile import refused
@@ -149,7 +149,7 @@ def test_what_is_above_a_pin_is_warned_of(tmp_path: Path, pki: Pki, ports: dict[
     ran = run(*arguments, *pins_of(pki, "intermediate"), cwd=tmp_path)
     assert ran.err.count("otaopenssl: warning:") == 1
     digest = pki.sha256("root").replace(":", "").lower()
-    assert f"the pin does not vouch for the root 'CN = Example Root' sha256:{digest}" in ran.err
+    assert f"the pin does not vouch for the root 'CN=Example Root' sha256:{digest}" in plain_names(ran.err)
 
 
 @pytest.mark.parametrize("form", ["base64", "upper case", "plain"])
@@ -182,7 +182,7 @@ def test_the_pin_that_is_advised(
     assert ran.status == 0, ran.err
     assert "nothing vouches for it" in ran.err
     has_stranger = "attacker's root" in sent
-    assert ("'CN = Attacker Root' does not belong to the leaf's chain" in ran.err) is has_stranger
+    assert ("'CN=Attacker Root' does not belong to the leaf's chain" in plain_names(ran.err)) is has_stranger
     (pin,) = re.findall("'(--pin sha256:[0-9a-f]{64})'", ran.err)
     assert [f"--pin=sha256:{pki.sha256(advised).replace(':', '').lower()}"] == [pin.replace(" ", "=")]
     assert run(*arguments, *pin.split(), cwd=tmp_path).status == (1 if has_stranger else 0)
