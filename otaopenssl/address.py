@@ -50,16 +50,17 @@ def parse_gateway(value: str, what: str = "gateway") -> Gateway:
         return _authority(value, value, what)
     scheme, rest = matched.groups()
     if scheme.lower() != "https":
-        raise BadInput(f"{what} {quoted(value)} is no https URL", hint=_HINT)
+        raise BadInput(f"{what} begins with {quoted(scheme + '://')}, expected 'https://'", hint=_HINT)
     if "?" in rest or "#" in rest:
-        raise BadInput(f"{what} {quoted(value)} has more than a host, a port and a path", hint=_HINT)
+        # A query may hold a token.
+        raise BadInput(f"{what} has more than a host, a port and a path", hint=_HINT)
     return _authority(rest.partition("/")[0], value, what)
 
 
 def parse_port(value: str) -> int:
     """The port that decimal digits mean; openssl would take a larger one modulo 65536. Raises BadInput."""
     if not re.fullmatch(r"[0-9]{1,5}", value) or not 1 <= int(value) <= 65535:
-        raise BadInput(f"port {quoted(value)} is none, expected 1 to 65535", hint="give the port of the gateway")
+        raise BadInput(f"port {quoted(value)}, expected 1 to 65535", hint="give the port of the gateway")
     return int(value)
 
 
@@ -90,15 +91,13 @@ def _authority(text: str, value: str, what: str) -> Gateway:
             hint=_HINT,
         )
     host_text, colon, port_text = text.partition(":")
-    port = None
-    if colon:
-        if not re.fullmatch(r"[0-9]{1,5}", port_text) or not 1 <= int(port_text) <= 65535:
-            # What is no number may be a password whose '@' was forgotten.
-            shown = (
-                f" {quoted(value)}: the port is {port_text}" if port_text.isdecimal() else " has no port after its ':'"
-            )
-            raise BadInput(f"{what}{shown}, expected 1 to 65535", hint=_HINT)
-        port = int(port_text)
+    if colon and not port_text.isdecimal():
+        # It may be a password whose '@' was forgotten.
+        raise BadInput(f"{what} has no port after its ':', expected 1 to 65535", hint=_HINT)
+    try:
+        port = parse_port(port_text) if colon else None
+    except BadInput as error:
+        raise BadInput(f"{what} {quoted(value)}: {error.message}", hint=_HINT) from error
     return Gateway(_host(host_text, value, what), port)
 
 

@@ -19,7 +19,7 @@ _WEAK_DIGEST = re.compile(r"(?:md[245]|sha-?1)(?![0-9])", re.IGNORECASE)
 
 
 class Role(StrEnum):
-    """What a certificate is in the chain of the one that the server proved to have the key of."""
+    """What a certificate is in the chain of the first one that was sent."""
 
     LEAF = "leaf"
     INTERMEDIATE = "intermediate"
@@ -61,7 +61,9 @@ def parse_pin(value: str) -> str:
     )
 
 
-def warnings(chain: Sequence[Certificate], host: str, *, is_name_right: bool, now: datetime) -> list[str]:
+def chain_warnings(
+    chain: Sequence[Certificate], host: str, *, is_name_right: bool, is_server: bool, now: datetime
+) -> list[str]:
     """What a device will stumble over: today, or at the next renewal. ``host`` is the name that devices connect to."""
     found = []
     leaf = chain[0]
@@ -76,12 +78,14 @@ def warnings(chain: Sequence[Certificate], host: str, *, is_name_right: bool, no
         found.append(
             f"the leaf {quoted(leaf.report.subject)} is not for {quoted(host)}: clients that check it refuse it"
         )
+    if not is_server:
+        found.append(f"the leaf {quoted(leaf.report.subject)} is not one of a server: clients refuse it")
     for certificate in chain:
-        found += _warnings(certificate, now)
+        found += _certificate_warnings(certificate, now)
     return found
 
 
-def _warnings(certificate: Certificate, now: datetime) -> list[str]:
+def _certificate_warnings(certificate: Certificate, now: datetime) -> list[str]:
     report = certificate.report
     what = f"the {certificate.role} {quoted(report.subject)}"
     found = []

@@ -16,7 +16,7 @@ from otaopenssl.durable import read_bounded
 from otaopenssl.errors import BadInput, Unfit, quoted, reason
 from otaopenssl.outputs import CERTIFICATE, is_whole_der, pem_blocks
 
-_LARGEST_ARCHIVE = 16 * 1024 * 1024
+_LARGEST_ARCHIVE = 4 * 1024 * 1024
 _MOST_MEMBERS = 1000
 _LARGEST_MEMBER = 16 * 1024 * 1024
 _LARGEST_READ = 1024 * 1024
@@ -58,6 +58,9 @@ class Credentials:
             raise Unfit(
                 f"archive {self._shown} cannot be read: {words}", hint="check its path, owner and mode"
             ) from error
+        # Each member costs memory before it can be refused; the mark is that of an entry of the central directory.
+        if content.count(b"PK\1\2") > 2 * _MOST_MEMBERS:
+            raise self._fault(f"has more than {_MOST_MEMBERS} members")
         try:
             self._archive = zipfile.ZipFile(io.BytesIO(content))
         except _FAULTS as error:
@@ -113,7 +116,10 @@ class Credentials:
             found = f"{len(lines)} lines" if lines else "nothing"
             raise self._fault(f"has {found} in {quoted(name)}, expected one URL")
         what = f"archive {self._shown}: {quoted(name)}"
-        parse_gateway_url(lines[0], what)
+        try:
+            parse_gateway_url(lines[0], what)
+        except BadInput as error:
+            raise BadInput(error.message, hint=_HINT) from error
         return lines[0], what
 
     def _check_members(self) -> None:

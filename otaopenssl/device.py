@@ -68,16 +68,20 @@ def make_device(order: Order, launch: Launch) -> Device:
     """
     server = order.server
     text = order.procedure.text("device.sh")
-    gateway_text = None if order.gateway is None else order.gateway.text(order.procedure)
+    if order.gateway is not None:
+        order.gateway.text(order.procedure)  # a text that is refused is told before anything is made
     rendered = configs.missing(server, text)
     runner, ca = _ready(order, text, rendered, launch)
+    fetching = None
+    if order.gateway is not None:
+        fetching = gateway_root.prepared(order.gateway, order.procedure, runner, server.project_dir)
     with configs.provided(server, text), workbench.opened(server) as bench, ExitStack() as reservations:
         report, serial = _issue(order, text, runner, bench, reservations)
         raise_all(_faults(order, report, ca, serial))
         fetched = None
-        if order.gateway is not None and gateway_text is not None:
+        if fetching is not None:
             examined_dir = bench.prepare_examination()
-            fetched = gateway_root.fetch(order.gateway, gateway_text, order.places(), runner, bench.root, examined_dir)
+            fetched = gateway_root.fetch(fetching, order.places(), runner, bench.root, examined_dir)
         files = listing(bench.staged.device_path(order.uuid))
         bench.publish_device(order.uuid, hold_for_good)
     return Device(

@@ -1,31 +1,33 @@
 """One use case: the device gateway's root certificate for a device, or into a file (guide steps 3 and 4)."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
-from otaopenssl import locks, workbench
+from otaopenssl import locks, scratch, workbench
+from otaopenssl.digest import sha256
 from otaopenssl.durable import check_writable, not_writable, read_bounded, replace
-from otaopenssl.errors import Error, Failed, Unfit, quoted, raise_all, reason
-from otaopenssl.gateway_root import Fetched, GatewayOrder, fetch, script_body
+from otaopenssl.errors import Error, Failed, Unfit, quoted, reason
+from otaopenssl.gateway_root import Fetched, GatewayOrder, fetch, prepared, script_body
 from otaopenssl.ids import DeviceID, DeviceUUID
-from otaopenssl.interrupts import held, hold_for_good
+from otaopenssl.interrupts import hold_for_good
 from otaopenssl.layout import GATEWAY_ROOT_NAME, Server
 from otaopenssl.outputs import CERTIFICATE, pem_blocks
-from otaopenssl.program import Launch
+from otaopenssl.program import Launch, launch_unless
 from otaopenssl.reports import ask_report
 from otaopenssl.runner import Runner
 from otaopenssl.script import Script
 from otaopenssl.shellwords import shell_quoted
-from otaopenssl.texts import Procedure, sha256
+from otaopenssl.texts import Procedure
 
 # Where root.crt is first written when it is for no device.
 _STAGED_DIR = "gateway"
 _EXAMINED_DIR = "examined"
+# Where a dry-run's script writes it first, in the device directory.
+_SCRIPT_DIR = ".otaopenssl-root"
 
 
 class State(StrEnum):
@@ -78,10 +80,11 @@ def save_root(order: RootOrder, launch: Launch) -> Saved:
     Raises BadInput (texts, archive), Unfit (openssl, no such device, not writable, another root.crt is there) or
     Failed (the gateway does not answer as it must, or nobody vouches for it who has to). Source: guide step 4.
     """
-    text = order.gateway.text(order.procedure)
-    runner = _ready(order, launch)
+    order.gateway.text(order.procedure)  # a text that is refused is told before anything is asked
+    runner = launch_unless(_problems(order), launch)
+    fetching = prepared(order.gateway, order.procedure, runner, order.server.project_dir)
     with _staging(order) as (cwd, places, examined_dir):
-        fetched = fetch(order.gateway, text, places, runner, cwd, examined_dir)
+        fetched = fetch(fetching, places, runner, cwd, examined_dir)
         before = _existing(order)
         difference: tuple[str, ...] = ()
         if before is not None and before != fetched.content:
@@ -101,10 +104,10 @@ def script(order: RootOrder, program: str | None) -> Script:
             f"export device_dir={staged}",
         ]
     else:
-        staged = f"{order.server.places()['DEVICES_DIR']}/{order.uuid}/.{GATEWAY_ROOT_NAME}.new"
+        staged = f"{order.server.places()['DEVICES_DIR']}/{order.uuid}/{_SCRIPT_DIR}"
         before = [
             '[ -d "${device_dir}" ] || { echo "no device: ${device_dir} is not there" >&2; exit 4; }',
-            f'root_crt="${{device_dir}}/{GATEWAY_ROOT_NAME}" device_dir="${{device_dir}}/.{GATEWAY_ROOT_NAME}.new"',
+            f'root_crt="${{device_dir}}/{GATEWAY_ROOT_NAME}" device_dir="${{device_dir}}/{_SCRIPT_DIR}"',
         ]
     body = [
         *before,
@@ -115,48 +118,42 @@ def script(order: RootOrder, program: str | None) -> Script:
         'mkdir -m 700 "${device_dir}"',
         "trap 'rm -rf -- \"${device_dir}\"' EXIT",
         *script_body(order.gateway, text, {**order.server.places(), "device_dir": staged}),
-        *_replacing_lines(is_forced=order.is_forced),
+        *_replacing_lines(order),
         f"printf '%s\\n' {shell_quoted(order.shown)}",
     ]
     device_id = None if order.uuid is None else DeviceID(order.uuid)
     return Script("otaopenssl gateway root", order.server, [text], body, {}, order.uuid, device_id, program)
 
 
-def _replacing_lines(*, is_forced: bool) -> list[str]:
-    """Lines of shell that put what was fetched in its place, unless the same is there."""
+def _replacing_lines(order: RootOrder) -> list[str]:
+    """Lines of shell that put what was fetched in its place by one rename, unless the same is there."""
     new = f'"${{device_dir}}/{GATEWAY_ROOT_NAME}"'
-    if is_forced:
+    if order.is_forced:
         differs = f'  [ ! -e "${{root_crt}}" ] || chmod --reference="${{root_crt}}" -- {new}'
     else:
         differs = '  [ ! -e "${root_crt}" ] || { echo "${root_crt} is there already and differs" >&2; exit 4; }'
-    return [f'if ! cmp -s -- {new} "${{root_crt}}"; then', differs, f'  mv -fT -- {new} "${{root_crt}}"', "fi"]
+    moved = [f'  mv -fT -- {new} "${{root_crt}}"']
+    if order.uuid is None:
+        # From another file system, perhaps: first beside its place.
+        moved = [f'  mv -fT -- {new} "${{root_crt}}.new"', '  mv -fT -- "${root_crt}.new" "${root_crt}"']
+    return [f'if ! cmp -s -- {new} "${{root_crt}}"; then', differs, *moved, "fi"]
 
 
-def _ready(order: RootOrder, launch: Launch) -> Runner:
-    """A runner, once nothing is found that keeps root.crt from being put in its place; else every reason at once."""
-    problems: list[Error] = []
-    runner: Runner | None = None
-    try:
-        runner = launch()
-    except Unfit as problem:
-        problems.append(problem)
+def _problems(order: RootOrder) -> list[Error]:
+    """What keeps root.crt from being put in its place."""
     parent = order.path.parent
     if not parent.is_dir():
         what = "no directory" if order.uuid is None else f"no device {quoted(order.uuid)}:"
         hint = "make the directory first" if order.uuid is None else "make the device first: otaopenssl device"
-        problems.append(Unfit(f"{what} {quoted(order.server.shown(parent))} is not there", hint=hint))
-    else:
-        problems += check_writable(parent, order.server.shown(parent))
-        if order.uuid is not None:
-            problems += check_writable(order.server.server_dir, order.server.shown(order.server.server_dir))
-        try:
-            _existing(order)
-        except Unfit as problem:
-            problems.append(problem)
-    raise_all(problems)
-    if runner is None:
-        raise Unfit("no usable openssl", hint="run the command again")
-    return runner
+        return [Unfit(f"{what} {quoted(order.server.shown(parent))} is not there", hint=hint)]
+    problems = check_writable(parent, order.server.shown(parent))
+    if order.uuid is not None:
+        problems += check_writable(order.server.server_dir, order.server.shown(order.server.server_dir))
+    try:
+        _existing(order)
+    except Unfit as problem:
+        problems.append(problem)
+    return problems
 
 
 @contextmanager
@@ -168,23 +165,10 @@ def _staging(order: RootOrder) -> Iterator[tuple[Path, dict[str, str], Path]]:
             places = order.server.device_places(order.uuid, DeviceID(order.uuid))
             yield bench.root, places, bench.prepare_examination()
         return
-    # Imported here because only a file that is no device's is fetched there, and every device's run loads this module.
-    import tempfile
-
-    root: Path | None = None
-    try:
-        with held():
-            try:
-                root = Path(tempfile.mkdtemp(prefix="otaopenssl-"))
-                (root / _STAGED_DIR).mkdir()
-                (root / _EXAMINED_DIR).mkdir()
-            except OSError as error:
-                raise not_writable(error, tempfile.gettempdir()) from error
+    with scratch.directory() as root:
+        (root / _STAGED_DIR).mkdir()
+        (root / _EXAMINED_DIR).mkdir()
         yield root, {**order.server.places(), "device_dir": f"./{_STAGED_DIR}"}, root / _EXAMINED_DIR
-    finally:
-        with held():
-            if root is not None:
-                shutil.rmtree(root)
 
 
 def _existing(order: RootOrder) -> bytes | None:

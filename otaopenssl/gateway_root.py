@@ -3,24 +3,24 @@
 Source: guide step 4.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from otaopenssl.address import Gateway
 from otaopenssl.answer import parse_answer
-from otaopenssl.chain import Certificate, Role, warnings
+from otaopenssl.chain import Certificate, Role, chain_warnings
 from otaopenssl.credentials import Credentials
 from otaopenssl.durable import read_bounded
 from otaopenssl.errors import Failed, quoted
 from otaopenssl.execution import Execution, NoAnswer
 from otaopenssl.layout import GATEWAY_ROOT_NAME
-from otaopenssl.procedure import Text
+from otaopenssl.procedure import BoundStep, Text
 from otaopenssl.runner import Flooded, Runner, TimedOut
 from otaopenssl.script import Body, answering, noted, steps_of
 from otaopenssl.texts import Procedure
-from otaopenssl.vouching import Examination, Trust, server_ca
+from otaopenssl.vouching import Anchors, Examination, Trust, server_ca
 
 DEFAULT_SECONDS = 30.0
 
@@ -69,36 +69,63 @@ class Fetched(NamedTuple):
         return f"sha256:{root.sha256}"
 
 
-def fetch(
-    order: GatewayOrder, text: Text, places: Mapping[str, str], runner: Runner, cwd: Path, examined_dir: Path
-) -> Fetched:
+class Fetching(NamedTuple):
+    """An order that is ready to be carried out: its text, and the CA of the archive, where it carries one."""
+
+    order: GatewayOrder
+    text: Text
+    ca: Anchors | None
+
+
+def prepared(order: GatewayOrder, procedure: Procedure, runner: Runner, cwd: Path) -> Fetching:
+    """The fetching; what can be wrong with it before a gateway is asked is found out. Raises BadInput or Unfit."""
+    ca = None if order.credentials is None else server_ca(order.credentials, runner, cwd)
+    return Fetching(order, order.text(procedure), ca)
+
+
+def fetch(fetching: Fetching, places: Mapping[str, str], runner: Runner, cwd: Path, examined_dir: Path) -> Fetched:
     """What the gateway sent, once the text has run in ``cwd`` and written root.crt into its ``${device_dir}``.
 
     ``examined_dir`` is an empty directory of the caller's own. Raises Failed where the gateway does not answer as it
-    must or nobody vouches for it who has to; BadInput where the archive's CA cannot be read.
+    must, or nobody vouches for it who has to.
     """
-    ca = None if order.credentials is None else server_ca(order.credentials, runner, examined_dir)
-    execution = Execution(runner, cwd, order.seconds)
-    steps = [step.bind({**places, **order.places()}) for step in text.steps]
+    order = fetching.order
+    steps = [step.bind({**places, **order.places()}) for step in fetching.text.steps]
+    address, is_proven = _asked(order, steps, Execution(runner, cwd, order.seconds))
+    content = read_bounded(cwd / places["device_dir"] / GATEWAY_ROOT_NAME)
+    examination = Examination(parse_answer(content), runner, examined_dir)
+    is_named = examination.is_for(order.gateway)
+    trust = examination.trust(order.pins, fetching.ca, address, is_proven=is_proven, is_named=is_named)
+    found = chain_warnings(
+        examination.chain,
+        order.gateway.host,
+        is_name_right=is_named,
+        is_server=examination.is_server,
+        now=datetime.now(UTC),
+    )
+    found += [f"nothing but the gateway itself vouches for the {above.shown()}" for above in trust.unvouched]
+    return Fetched(address, content, examination.chain, is_named, tuple(found), trust)
+
+
+def _asked(order: GatewayOrder, steps: Sequence[BoundStep], execution: Execution) -> tuple[str, bool]:
+    """The address that was asked, and whether the server proved to have the leaf's key: a handshake that finished.
+
+    s_client's exit status 0 says so, and nothing else does; other statuses may come after a good handshake as well.
+    """
     address = next(address for step in steps if (address := step.value("-connect")) is not None)
+    is_proven = False
     try:
         for step in steps:
-            execution.perform(step)
+            finished = execution.perform(step)
+            if finished is not None and step.value("-connect") is not None:
+                is_proven = finished.is_good
     except NoAnswer as error:
         raise _failed(order, address, error.message) from error
     except TimedOut as error:
         raise _failed(order, address, f"did not answer within {order.seconds:g} seconds") from error
     except Flooded as error:
         raise _failed(order, address, "sent more than 1 MiB") from error
-    content = read_bounded(cwd / places["device_dir"] / GATEWAY_ROOT_NAME)
-    examination = Examination(parse_answer(content), runner, examined_dir)
-    trust = examination.trust(order.pins, ca, address)
-    is_name_right = examination.is_for(order.gateway)
-    now = datetime.now(UTC)
-    found = warnings(examination.chain, order.gateway.host, is_name_right=is_name_right, now=now)
-    if trust.by:
-        found += [f"{' and '.join(trust.by)} does not vouch for the {above.shown()}" for above in trust.unvouched]
-    return Fetched(address, content, examination.chain, is_name_right, tuple(found), trust)
+    return address, is_proven
 
 
 def script_body(order: GatewayOrder, text: Text, places: Mapping[str, str]) -> Body:

@@ -182,6 +182,11 @@ def is_key_of(key_report: str, certificate_report: str) -> bool:
     return "Public-Key:" in key and key in certificate
 
 
+def is_name_match(stdout: bytes) -> bool:
+    """Whether ``x509 -checkhost`` or ``-checkip`` found the name; its exit status tells it only from 3.5 on."""
+    return b"does match certificate" in stdout
+
+
 def parse_time(text: str) -> datetime | None:
     """The moment that openssl prints as ``Nov 24 20:44:46 2026 GMT``, as aware UTC; None where it is not one."""
     match = re.fullmatch(r"([A-Z][a-z]{2}) +(\d{1,2}) (\d\d):(\d\d):(\d\d) (\d{4}) GMT", text)

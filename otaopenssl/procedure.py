@@ -29,7 +29,8 @@ _WRITING_OPTIONS = frozenset(
 # openssl's options that read a file: a relative path would be looked for in the workbench.
 _READING_OPTIONS = frozenset(
     {"-CA", "-CAfile", "-CAkey", "-cert", "-cert_chain", "-certfile", "-config", "-extfile", "-in", "-key"}
-    | {"-verifyCAfile"}
+    | {"-CApath", "-CRL", "-cert2", "-chainCAfile", "-chainCApath", "-dcert", "-dhparam", "-dkey", "-key2"}
+    | {"-requestCAfile", "-trusted", "-untrusted", "-verifyCAfile", "-verifyCApath"}
 )
 _LARGEST_TEXT = 64 * 1024
 

@@ -1,10 +1,10 @@
 """Which openssl program runs, and whether it is one that can: found once, asked for its version, then trusted."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from otaopenssl.errors import Failed, Unfit, quoted
+from otaopenssl.errors import Error, Failed, Unfit, quoted, raise_all
 from otaopenssl.outputs import parse_version
 from otaopenssl.questions import VERSION
 from otaopenssl.runner import Finished, Runner, describe_statuses
@@ -33,6 +33,17 @@ def find_program(option: str | None, search_path: str, cwd: Path) -> str:
             return os.path.abspath(candidate)  # noqa: PTH100 - resolve() would lose the name of a link
     where = "is no executable file" if "/" in name else "is in no directory of PATH"
     raise Unfit(f"no usable openssl: {quoted(name)} {where}", hint=hint)
+
+
+def launch_unless(problems: Sequence[Error], launch: Launch) -> Runner:
+    """The runner, where there is none of ``problems``; else raises them all at once, and that there is no openssl."""
+    try:
+        runner = launch()
+    except Unfit as problem:
+        raise_all([problem, *problems])
+        raise
+    raise_all(problems)
+    return runner
 
 
 def launch(

@@ -27,6 +27,9 @@ HOST_CHECK = _question("openssl x509 -in FILE -noout -checkhost HOST")
 ADDRESS_CHECK = _question("openssl x509 -in FILE -noout -checkip ADDRESS")
 # -trusted alone: no certificate of the system vouches for another. When each is valid is told apart.
 CHAIN_CHECK = _question("openssl verify -no_check_time -partial_chain -trusted TRUSTED -untrusted CHAIN FILE")
+SERVER_CHAIN_CHECK = _question(
+    "openssl verify -no_check_time -partial_chain -purpose sslserver -trusted TRUSTED -untrusted CHAIN FILE"
+)
 SELF_SIGNED_CHECK = _question("openssl verify -no_check_time -check_ss_sig -trusted FILE FILE")
 SERVER_CHECK = _question("openssl verify -purpose sslserver -trusted TRUSTED FILE")
 # The archive comes on standard input, so that the private key in it is on no disk; -legacy is for what 3.0 calls so.
@@ -41,6 +44,7 @@ QUESTIONS = (
     HOST_CHECK,
     ADDRESS_CHECK,
     CHAIN_CHECK,
+    SERVER_CHAIN_CHECK,
     SELF_SIGNED_CHECK,
     SERVER_CHECK,
     ARCHIVED_CAS,

@@ -17,8 +17,9 @@ _GUIDE_PORT = 8000
 class Rehearsal(NamedTuple):
     """What is rehearsed: with the texts, configuration files and server name of a project, as device ``uuid``.
 
-    ``against`` is a real gateway, at which that device of the project is tried. ``kept_dir`` is where everything is
-    made and stays; without it a temporary directory is used. A connection has ``seconds``.
+    ``against`` is a real gateway, for which ``pins`` have to vouch, and at which that device of the project is tried.
+    ``kept_dir`` is where everything is made and stays; without it a temporary directory is used. A connection has
+    ``seconds``.
     """
 
     server: Server
@@ -27,6 +28,7 @@ class Rehearsal(NamedTuple):
     seconds: float
     port: int | None = None
     against: Gateway | None = None
+    pins: tuple[str, ...] = ()
     kept_dir: Path | None = None
 
     @property
@@ -74,7 +76,7 @@ def gateway_places(server: Server, uuid: DeviceUUID, host: str, port: int) -> di
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 on which nobody listens now."""
+    """A port of 127.0.0.1 on which nobody listens now; somebody may before it is used."""
     with socket.socket() as listener:
         listener.bind((LOCAL_HOST, 0))
         return int(listener.getsockname()[1])

@@ -3,14 +3,13 @@
 Made in a directory of its own, so that neither the project nor a device is touched.
 """
 
-import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from otaopenssl import device as devices
+from otaopenssl import scratch
 from otaopenssl.address import Gateway, GatewayHost
 from otaopenssl.chain import Role
 from otaopenssl.durable import not_writable, read_bounded
@@ -91,7 +90,7 @@ class _Stage:
         order = RootOrder(
             server=server,
             procedure=rehearsal.procedure,
-            gateway=GatewayOrder(gateway, rehearsal.fetching_port, rehearsal.seconds),
+            gateway=GatewayOrder(gateway, rehearsal.fetching_port, rehearsal.seconds, rehearsal.pins),
             uuid=None if has_root else rehearsal.uuid,
             out=_FETCHED_NAME if has_root else "",
         )
@@ -177,28 +176,25 @@ def _fetched_row(fetched: Fetched) -> Row:
 
 @contextmanager
 def _directory(rehearsal: Rehearsal) -> Iterator[Path]:
-    """The directory of the rehearsal, private; a temporary one is removed at its end whatever happens."""
-    if rehearsal.kept_dir is not None:
-        try:
-            rehearsal.kept_dir.mkdir(mode=0o700, exist_ok=True)
-            if os.listdir(rehearsal.kept_dir):  # noqa: PTH208 - names, not paths
-                raise Unfit(f"{quoted(rehearsal.kept_dir)} is not empty", hint="name a directory that is not there yet")
-        except OSError as error:
-            raise not_writable(error, str(rehearsal.kept_dir)) from error
-        yield rehearsal.kept_dir
+    """The directory of the rehearsal, private; one that is to be kept is removed as well where nothing came of it."""
+    path = rehearsal.kept_dir
+    if path is None:
+        with scratch.directory() as temporary:
+            yield temporary
         return
-    path: Path | None = None
+    with held():
+        try:
+            path.mkdir(mode=0o700)
+        except FileExistsError:
+            raise Unfit(f"{quoted(path)} is there already", hint="name a directory that is not there yet") from None
+        except OSError as error:
+            raise not_writable(error, str(path)) from error
     try:
-        with held():
-            try:
-                path = Path(tempfile.mkdtemp(prefix="otaopenssl-"))
-            except OSError as error:
-                raise not_writable(error, tempfile.gettempdir()) from error
         yield path
-    finally:
+    except BaseException:
         with held():
-            if path is not None:
-                shutil.rmtree(path)
+            shutil.rmtree(path)
+        raise
 
 
 def _copy_configs(server: Server, directory: Path) -> None:
@@ -206,7 +202,12 @@ def _copy_configs(server: Server, directory: Path) -> None:
     if not server.certs_dir.is_dir():
         return
     try:
-        shutil.copytree(server.certs_dir, directory / "certs", ignore=_special_files)
+        copied = directory / "certs"
+        shutil.copytree(server.certs_dir, copied, ignore=_special_files)
+        # Missing files are rendered beside the copies, and all of it is removed at the end.
+        for path in (copied, *copied.rglob("*")):
+            if path.is_dir() and not path.is_symlink():
+                path.chmod(0o700)
     except (OSError, shutil.Error) as error:
         raise Unfit(
             f"{quoted(server.shown(server.certs_dir))} cannot be copied for the rehearsal",

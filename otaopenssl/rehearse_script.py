@@ -8,7 +8,7 @@ from otaopenssl import device as devices
 from otaopenssl import root as roots
 from otaopenssl import server as servers
 from otaopenssl.address import Gateway
-from otaopenssl.attempt import REFUSING_STATUSES, Came
+from otaopenssl.attempt import NOT_OFFERED, REFUSING_STATUSES, Came
 from otaopenssl.gateway_root import GatewayOrder, script_body
 from otaopenssl.ids import DeviceID, DeviceUUID
 from otaopenssl.layout import GATEWAY_ROOT_NAME, Server
@@ -18,9 +18,23 @@ from otaopenssl.script import Body, Line, Script, answering, device_exports, ser
 from otaopenssl.shellwords import shell_quoted
 from otaopenssl.trials import Trial, Who, gateway_step, trials_of
 
-_REFUSED = f"^HTTP/[0-9.]+\\ ({'|'.join(REFUSING_STATUSES)})"
-_IS_ACCEPTED = f"is_accepted() {{ [[ ${{answer}} =~ ^HTTP/ && ! ${{answer}} =~ {_REFUSED} ]]; }}"
 _REQUEST = "request=$'GET / HTTP/1.1\\r\\nHost: '\"${device_gateway}\"$'\\r\\nConnection: close\\r\\n\\r\\n'"
+# What came of a connection, as the tool judges it, from what s_client printed.
+_JUDGE = f"""\
+judge() {{  # what was tried, what must come of it
+  local came="no answer" said
+  said="$(grep -av -e '^depth=' -e '^issuer=' -e '^subject=' <<<"${{answer}}")" || :
+  if grep -aqE '^verify error:num=' <<<"${{said}}"; then came="not trusted"
+  elif grep -aqE '^HTTP/[0-9.]+ ({"|".join(REFUSING_STATUSES)})' <<<"${{said}}"; then came=refused
+  elif grep -aqE '^HTTP/[0-9.]+ [0-9]{{3}}' <<<"${{said}}"; then came=accepted
+  elif grep -aqE '{NOT_OFFERED}' <<<"${{said}}"; then came="not offered"
+  elif grep -aqE 'alert number [0-9]+' <<<"${{said}}"; then came=refused
+  elif grep -aqE '^verify return:1$' <<<"${{said}}"; then came=refused
+  fi
+  echo "$1: ${{came}}"
+  [ "${{came}}" = "not offered" ] || tried="${{tried}} $2"
+  [ "${{came}}" = "$2" ] || [ "${{came}}" = "not offered" ] || {{ echo "$1: must be $2" >&2; exit 1; }}
+}}"""
 
 
 def script(rehearsal: Rehearsal, program: str | None) -> Script:
@@ -64,7 +78,8 @@ class _Writer:
             Line(gateway_step(rehearse), places, suffix=" >gateway.log 2>&1 &"),
             "gateway=$!",
             f"trap '{self._end()}' EXIT",
-            'until grep -q ACCEPT gateway.log; do kill -0 "${gateway}"; sleep 0.1; done; rm gateway.log',
+            'for i in {1..300}; do grep -q ACCEPT gateway.log && break; kill -0 "${gateway}"; sleep 0.1; done',
+            "grep -q ACCEPT gateway.log; rm gateway.log",
             "",
             *self._device(self._server, self._rehearsal.uuid, GatewayOrder(Gateway(LOCAL_HOST, None), port)),
             *self._stranger_body(),
@@ -73,15 +88,16 @@ class _Writer:
 
     def _against(self, gateway: Gateway) -> Body:
         real_dir = shell_quoted(str(self._rehearsal.server.device_path(self._rehearsal.uuid)))
-        order = GatewayOrder(gateway, self._rehearsal.fetching_port)
+        order = GatewayOrder(gateway, self._rehearsal.fetching_port, pins=self._rehearsal.pins)
         port = self._rehearsal.connecting_port
         fetching = script_body(order, self._gateway_text(order), self._places(Who.DEVICE, gateway.host, port))
         return [
+            f'[ -d {real_dir} ] || {{ echo "no device: {self._rehearsal.uuid} is not there" >&2; exit 4; }}',
             *self._configs(),
             *device_exports(self._rehearsal.uuid, None),
             'mkdir -p "${device_dir}"',
             *fetching,
-            f'for file in {real_dir}/*; do ln -sf -- "${{file}}" "${{device_dir}}/"; done',
+            f'for file in {real_dir}/*; do [ ! -e "${{file}}" ] || ln -sf -- "${{file}}" "${{device_dir}}/"; done',
             *self._stranger_body(),
             *self._trials(gateway.host, port),
         ]
@@ -112,15 +128,17 @@ class _Writer:
 
     def _trials(self, host: str, port: int) -> Body:
         exported = [f"export device_gateway={host} device_gateway_port={port}"]
-        body: Body = ["", *exported, _REQUEST, _IS_ACCEPTED]
+        body: Body = ["", *exported, _REQUEST, *_JUDGE.splitlines()]
         last: Who | None = None
-        for trial in trials_of(self._text("rehearse.sh")):
+        rehearse = self._text("rehearse.sh")
+        for trial in trials_of(rehearse):
             if trial.who is not last:
                 server, uuid = self._owner(trial.who)
                 body += ["", *server_exports(server), *device_exports(uuid, None)]
             last = trial.who
             body += answering([_shown(trial, self._places(trial.who, host, port))])
-        return body
+        offered = " ".join(expected for expected in Came if expected in {t.expected for t in trials_of(rehearse)})
+        return [*body, "", f"for what in {offered}; do", '  [[ "${tried}" == *" ${what}"* ]]', "done"]
 
     def _text(self, name: str) -> Text:
         text = self._procedure.text(name)
@@ -145,18 +163,15 @@ class _Writer:
 
     def _end(self) -> str:
         """The end of the gateway: where a function stands for openssl, it is a child of what runs in the background."""
-        ended = 'kill $(cat "/proc/${gateway}/task/${gateway}/children") "${gateway}" 2>/dev/null'
+        ended = 'kill $(cat "/proc/${gateway}/task/${gateway}/children") "${gateway}" 2>/dev/null || :'
         return ended if self._temporary is None else f"{ended}; rm -rf -- {self._temporary}"
 
 
 def _shown(trial: Trial, places: dict[str, str]) -> Line:
     """The trial, and what the script says and does about what comes of it."""
-    test = "is_accepted" if trial.expected is Came.ACCEPTED else "! is_accepted"
     return Line(
         trial.step,
         places,
         opening='answer="$({',
-        closing='} <<<"${request}" 2>/dev/null | head -n 1)"\n'
-        f'{test} || {{ echo "{trial.name}: must be {trial.expected}, got ${{answer:-no answer}}" >&2; exit 1; }}\n'
-        f'echo "{trial.name}: {trial.expected}"',
+        closing=f'}} <<<"${{request}}" 2>&1 | tr -d "\\0")"\njudge "{trial.name}" "{trial.expected}"',
     )

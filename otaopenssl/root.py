@@ -7,14 +7,14 @@ import os
 from typing import NamedTuple
 
 from otaopenssl import configs, locks, server_directory, workbench
-from otaopenssl.errors import Error, Failed, Unfit, quoted, raise_all
+from otaopenssl.errors import Error, Failed, Unfit, quoted
 from otaopenssl.execution import Execution
 from otaopenssl.fleet_root import require
 from otaopenssl.interrupts import hold_for_good
 from otaopenssl.layout import Server
 from otaopenssl.outputs import CertificateReport
 from otaopenssl.procedure import Text
-from otaopenssl.program import Launch
+from otaopenssl.program import Launch, launch_unless
 from otaopenssl.runner import Runner
 from otaopenssl.script import Body, Script, here_documents, steps_of
 from otaopenssl.texts import Procedure
@@ -39,7 +39,7 @@ def make_root(server: Server, procedure: Procedure, launch: Launch, *, if_missin
     if if_missing and _is_there(server):
         return Root(server, require(server, launch()), is_new=False)
     try:
-        runner = _ready(server, text, launch)
+        runner = launch_unless(_problems(server, text), launch)
         return Root(server, _made(server, text, runner), is_new=True)
     except Error:
         if if_missing and _is_there(server):  # another run was faster
@@ -91,18 +91,6 @@ def _is_there(server: Server) -> bool:
         return True
     with locks.hidden_folder(server.hidden_dir):
         return server.ca_key_path.exists() and server.ca_crt_path.exists()
-
-
-def _ready(server: Server, text: Text, launch: Launch) -> Runner:
-    """A runner, once nothing is found that keeps the CA from being made; else every reason at once."""
-    problems = _problems(server, text)
-    try:
-        runner = launch()
-    except Unfit as problem:
-        raise_all([problem, *problems])
-        raise
-    raise_all(problems)
-    return runner
 
 
 def _problems(server: Server, text: Text) -> list[Error]:

@@ -9,13 +9,13 @@ from pathlib import PurePath
 from typing import NamedTuple
 
 from otaopenssl import configs, server_directory, workbench
-from otaopenssl.errors import Error, Failed, Unfit, quoted, raise_all
+from otaopenssl.errors import Error, Failed, Unfit, quoted
 from otaopenssl.execution import Execution
 from otaopenssl.interrupts import hold_for_good
-from otaopenssl.layout import Server
-from otaopenssl.outputs import CertificateReport, first_complaint, is_key_of
+from otaopenssl.layout import SERVER_NAMES, Server
+from otaopenssl.outputs import CertificateReport, first_complaint, is_key_of, is_name_match
 from otaopenssl.procedure import Text
-from otaopenssl.program import Launch
+from otaopenssl.program import Launch, launch_unless
 from otaopenssl.questions import HOST_CHECK, PUBLIC_KEY_REPORT, SERVER_CHECK
 from otaopenssl.reports import ask_report
 from otaopenssl.runner import Runner
@@ -42,7 +42,7 @@ def make_server(server: Server, procedure: Procedure, launch: Launch) -> ServerC
     """
     text = procedure.text("server.sh")
     server_directory.check(server)
-    runner = _ready(server, text, launch)
+    runner = launch_unless(_problems(server, text), launch)
     with configs.provided(server, text), server_directory.provided(server), workbench.opened(server) as bench:
         execution = Execution(runner, bench.root)
         for step in text.steps:
@@ -87,32 +87,22 @@ def _names(text: Text) -> Sequence[str]:
     return tuple(dict.fromkeys(names))
 
 
-def _ready(server: Server, text: Text, launch: Launch) -> Runner:
-    """A runner, once nothing is found that keeps the certificates from being made; else every reason at once."""
+def _problems(server: Server, text: Text) -> list[Error]:
+    """What keeps the certificates from being made."""
     problems: list[Error] = []
-    names = _names(text)
-    present = [name for name in names if os.path.lexists(server.server_dir / name)]
+    present = [name for name in _names(text) if os.path.lexists(server.server_dir / name)]
     shown = quoted(server.shown(server.server_dir))
-    if len(present) == len(names):
+    if set(SERVER_NAMES) <= set(present):
         hint = "it is never overwritten; choose another server name with '--server-name NAME'"
         problems.append(Unfit(f"a server CA is there already: {shown}", hint=hint))
     elif present:
-        hint = "an interrupted run may have left it: move it away"
-        words = f"half a server CA is there: {', '.join(present)} alone, in {shown}"
-        problems.append(Unfit(words, hint=hint))
+        hint = "choose another server name with '--server-name NAME'; what an interrupted run left may be moved away"
+        problems.append(Unfit(f"half a server CA is there, in {shown}: {', '.join(present)} alone", hint=hint))
     rendered = configs.missing(server, text)
     problems += configs.examine(server, text, rendered)
     problems += server_directory.check_writable(server)
     problems += configs.check_writable(server, rendered)
-    runner: Runner | None = None
-    try:
-        runner = launch()
-    except Unfit as problem:
-        problems.insert(0, problem)
-    raise_all(problems)
-    if runner is None:
-        raise Unfit("no usable openssl", hint="run the command again")
-    return runner
+    return problems
 
 
 def _examined(server: Server, runner: Runner, bench: Workbench) -> ServerCertificate:
@@ -128,6 +118,6 @@ def _examined(server: Server, runner: Runner, bench: Workbench) -> ServerCertifi
         raise Failed(f"the server certificate is not fit for a gateway: {words}", hint=_CONFIG_HINT)
     warnings = []
     named = runner.ask(HOST_CHECK, "server.crt", cwd=directory, host=server.name)
-    if b"does match certificate" not in named.stdout:
+    if not is_name_match(named.stdout):
         warnings.append(f"the server certificate is not for {quoted(server.name)}: clients that check it refuse it")
     return ServerCertificate(server, report, tuple(warnings))

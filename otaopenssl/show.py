@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
+from otaopenssl.digest import sha256
 from otaopenssl.durable import read_bounded
 from otaopenssl.errors import BadInput, Failed, Unfit, quoted, reason
 from otaopenssl.ids import parse_device_uuid
@@ -11,7 +12,6 @@ from otaopenssl.outputs import CERTIFICATE, CertificateReport, pem_blocks
 from otaopenssl.program import Launch
 from otaopenssl.questions import CERTIFICATE_REPORT
 from otaopenssl.reports import ask_report
-from otaopenssl.texts import sha256
 
 
 class Shown(NamedTuple):

@@ -31,6 +31,10 @@ _OUTPUT_PLACE = {
 CERTIFICATE_WORD: Word = (Place("device_dir"), f"/{CERTIFICATE_NAME}")
 _GATEWAY_ROOT_WORD: Word = (Place("device_dir"), f"/{GATEWAY_ROOT_NAME}")
 _CA_WORDS: dict[str, Word] = {"-CA": (Place("DEVICES_DIR"), "/ca.crt"), "-CAkey": (Place("DEVICES_DIR"), "/ca.key")}
+_REHEARSAL_ADDRESSES: dict[str, Word] = {
+    "-accept": ("127.0.0.1:", Place("device_gateway_port")),
+    "-connect": (Place("device_gateway"), ":", Place("device_gateway_port")),
+}
 _NEEDED_OUTPUTS: dict[str, tuple[Word, ...]] = {
     "root.sh": ((Place("DEVICES_DIR"), "/ca.key"), (Place("DEVICES_DIR"), "/ca.crt")),
     "device.sh": ((Place("device_dir"), "/pkey.pem"), CERTIFICATE_WORD),
@@ -111,6 +115,9 @@ def _check_rehearsing(text: Text) -> None:
     for step in text.steps:
         if step.kind not in ("s_server", "s_client") or _written(step):
             refuse(text.file, step.line, "rehearse.sh may hold s_server and s_client alone, which write nothing")
+        for option, word in _REHEARSAL_ADDRESSES.items():
+            if step.has(option) and step.option(option) != word:
+                refuse(text.file, step.line, f"{option} must be as in the tool's own rehearse.sh")
     kinds = [(step.kind, step.option("-cert") is not None) for step in text.steps]
     if kinds.count(("s_server", True)) != 1 or not {("s_client", True), ("s_client", False)} <= set(kinds):
         what = "one s_server with '-cert', and s_clients with '-cert' and without"

@@ -60,14 +60,6 @@ class Procedure:
         raise_all(problems)
 
 
-def sha256(content: bytes) -> str:
-    """The SHA-256 digest as lower-case hexadecimal."""
-    # Imported here because it loads libcrypto, which costs more than most commands' own work.
-    import hashlib
-
-    return hashlib.sha256(content).hexdigest()
-
-
 def built_in_procedures() -> tuple[Procedure, ...]:
     """The procedures that come with the tool, by name."""
     directories = sorted((templates_dir() / "procedures").iterdir())

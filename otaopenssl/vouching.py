@@ -1,7 +1,8 @@
 """What openssl says of a gateway's certificates, and who vouches for them: a pin, or the CA in credentials.zip.
 
-The guide trusts whoever answers. Anyone can send a well-known root beside a certificate of his own, and a device trusts
-every certificate of root.crt; so the leaf must lead to what is pinned, and no other certificate may come along.
+The guide trusts whoever answers, and a device trusts every certificate of root.crt. So where somebody has to vouch, he
+has to vouch for each: anyone can send well-known certificates beside his own, and can even have his own root sign the
+public key of another's. What s_client prints before the server has proved to have the leaf's key proves nothing.
 """
 
 from collections.abc import Sequence
@@ -11,8 +12,9 @@ from typing import NamedTuple
 from otaopenssl.address import Gateway
 from otaopenssl.chain import Certificate, Role
 from otaopenssl.credentials import Credentials
+from otaopenssl.digest import sha256
 from otaopenssl.errors import Failed, quoted
-from otaopenssl.outputs import CERTIFICATE, PemBlock, first_complaint, pem_blocks
+from otaopenssl.outputs import CERTIFICATE, PemBlock, first_complaint, is_name_match, pem_blocks
 from otaopenssl.questions import (
     ADDRESS_CHECK,
     ARCHIVED_CAS,
@@ -21,18 +23,20 @@ from otaopenssl.questions import (
     LEGACY_ARCHIVED_CAS,
     PUBLIC_KEY,
     SELF_SIGNED_CHECK,
+    SERVER_CHAIN_CHECK,
+    Question,
 )
 from otaopenssl.reports import ask_report
 from otaopenssl.runner import Runner
-from otaopenssl.texts import sha256
 
 _ANSWER_NAME = "answer.pem"
 _ANCHORS_NAME = "anchors.pem"
+_STANDARD_INPUT = "/dev/stdin"
 _OPERATOR_HINT = "compare the fingerprints with the gateway's operator: another server may have answered"
 
 
 class Trust(NamedTuple):
-    """Who vouches for the leaf, in words, and the certificates above the pinned one, for which nobody does."""
+    """Who vouches for the leaf, in words, and the certificates above for which the gateway's own key alone does."""
 
     by: tuple[str, ...]
     unvouched: tuple[Certificate, ...]
@@ -62,47 +66,59 @@ class Examination:
             finished = self._runner.ask(ADDRESS_CHECK, _name(0), cwd=self._directory, address=gateway.host)
         else:
             finished = self._runner.ask(HOST_CHECK, _name(0), cwd=self._directory, host=gateway.host)
-        # The exit status tells it from 3.5 on, the words in every version.
-        return b"does match certificate" in finished.stdout
+        return is_name_match(finished.stdout)
 
-    def trust(self, pins: Sequence[str], ca: Anchors | None, shown: str) -> Trust:
+    @property
+    def is_server(self) -> bool:
+        """Whether the leaf's usages let it be a server's."""
+        return self._leads(0, _ANSWER_NAME, SERVER_CHAIN_CHECK)
+
+    def trust(self, pins: Sequence[str], ca: Anchors | None, shown: str, *, is_proven: bool, is_named: bool) -> Trust:
         """Who vouches for the chain; ``pins`` are digests, any one of which is enough, ``ca`` is that of an archive.
 
-        Raises Failed where a pin or a CA is given and does not vouch for the leaf, or where a certificate came along
-        that does not belong to its chain. ``shown`` names the gateway.
+        Certificates above the pinned ones are taken from the gateway itself, where it ``is_proven`` to have the leaf's
+        key, and that leaf is pinned or ``is_named`` for the gateway. Raises Failed where a pin or a CA is given and
+        does not vouch for the leaf as a server's, or another certificate came along. ``shown`` names the gateway.
         """
         by = []
         vouched: set[int] = set()
         if ca is not None:
             # By its key, too: a server may send its CA as another CA has signed it.
-            vouched |= self._under(ca.pem, ca.key_digests)
-            if 0 not in vouched:
-                raise self._refused(f"gateway {quoted(shown)}: its chain does not lead to the CA in credentials.zip")
+            vouched |= self._under(ca.pem, ca.key_digests, shown, "the CA in credentials.zip")
             by.append("the CA in credentials.zip")
         if pins:
-            pinned = self._under(b"", frozenset(pins))
-            if 0 not in pinned:
-                raise self._refused(f"gateway {quoted(shown)}: its chain does not lead to a pinned certificate")
-            vouched |= pinned
+            vouched |= self._under(b"", frozenset(pins), shown, "a pinned certificate")
             by.append("the pin" if len(pins) == 1 else "a pin")
         if not by:
-            return Trust((), self.chain)
-        others = [certificate for index, certificate in enumerate(self.chain) if index not in vouched]
-        if any(certificate.role is Role.UNRELATED for certificate in others):
+            return Trust((), ())
+        if any(certificate.role is Role.UNRELATED for certificate in self.chain):
             raise self._refused(f"gateway {quoted(shown)} sent a certificate that does not belong to its chain")
-        return Trust(tuple(by), tuple(others))
+        above = [certificate for index, certificate in enumerate(self.chain) if index not in vouched]
+        is_pinned = not {self.chain[0].sha256, self.chain[0].key_sha256}.isdisjoint(pins)
+        if above and not (is_proven and (is_pinned or is_named)):
+            words = f"gateway {quoted(shown)}: {' and '.join(by)} cannot vouch for the {above[-1].role} that it sent"
+            hint = "ask the gateway's operator for the fingerprint of the topmost certificate, and pin that as well"
+            raise self._refused(words, hint=hint)
+        return Trust(tuple(by), tuple(above))
 
-    def _under(self, anchors: bytes, digests: frozenset[str]) -> set[int]:
-        """Which certificates lead to one of ``anchors`` (PEM), or to one of the chain with one of the digests."""
+    def _under(self, anchors: bytes, digests: frozenset[str], shown: str, what: str) -> set[int]:
+        """Which certificates lead to one of ``anchors`` (PEM), or to one of the chain with one of the digests.
+
+        Raises Failed where the leaf is not one of them, or no server's.
+        """
         matching = [c.pem for c in self.chain if not digests.isdisjoint((c.sha256, c.key_sha256))]
         content = b"".join([anchors, *matching])
-        if not content:
-            return set()
         self._write(_ANCHORS_NAME, content)
-        return {index for index in range(len(self.chain)) if self._leads(index, _ANCHORS_NAME)}
+        # openssl takes no empty file for certificates.
+        leading = {index for index in range(len(self.chain)) if content and self._leads(index, _ANCHORS_NAME)}
+        if 0 not in leading:
+            raise self._refused(f"gateway {quoted(shown)}: its chain does not lead to {what}")
+        if not self._leads(0, _ANCHORS_NAME, SERVER_CHAIN_CHECK):
+            raise self._refused(f"gateway {quoted(shown)}: its certificate is not one of a server")
+        return leading
 
-    def _leads(self, index: int, trusted: str) -> bool:
-        finished = self._runner.ask(CHAIN_CHECK, _name(index), cwd=self._directory, trusted=trusted, chain=_ANSWER_NAME)
+    def _leads(self, index: int, trusted: str, question: Question = CHAIN_CHECK) -> bool:
+        finished = self._runner.ask(question, _name(index), cwd=self._directory, trusted=trusted, chain=_ANSWER_NAME)
         return finished.is_good
 
     def _certificate(self, blocks: Sequence[PemBlock], index: int) -> Certificate:
@@ -127,41 +143,37 @@ class Examination:
             is_self_signed,
         )
 
-    def _refused(self, words: str) -> Failed:
-        return Failed(words, hint=_OPERATOR_HINT, details=[certificate.shown() for certificate in self.chain])
+    def _refused(self, words: str, *, hint: str = _OPERATOR_HINT) -> Failed:
+        return Failed(words, hint=hint, details=[certificate.shown() for certificate in self.chain])
 
     def _write(self, name: str, content: bytes) -> None:
         (self._directory / name).write_bytes(content)
 
 
-def server_ca(credentials: Credentials, runner: Runner, directory: Path) -> Anchors | None:
+def server_ca(credentials: Credentials, runner: Runner, cwd: Path) -> Anchors | None:
     """The CA of the gateway's certificate that the archive carries; None where it carries none.
 
-    server_ca.pem, else the CA certificates in autoprov_credentials.p12; openssl is asked in ``directory``. Raises
-    BadInput where it cannot be read: a chain must not be taken on faith because of that. Source: HERE OTA Connect,
-    provisioning credentials.
+    server_ca.pem, else the CA certificates in autoprov_credentials.p12. Raises BadInput where it cannot be read: a
+    chain must not be taken on faith because of that. Source: HERE OTA Connect, provisioning credentials.
     """
     content = credentials.server_ca()
     if content is None and (archive := credentials.pkcs12()) is not None:
-        content = _archived_cas(credentials, archive, runner, directory)
+        content = _archived_cas(credentials, archive, runner, cwd)
     if content is None:
         return None
     blocks = [block.text + b"\n" for block in pem_blocks(content) if block.label == CERTIFICATE]
-    digests = []
-    for block in blocks:
-        (directory / _ANCHORS_NAME).write_bytes(block)
-        try:
-            digests.append(_key_digest(runner, _ANCHORS_NAME, directory))
-        except Failed as error:
-            raise credentials.unreadable_server_ca() from error
-    return Anchors(b"".join(blocks), frozenset(digests)) if blocks else None
-
-
-def _archived_cas(credentials: Credentials, archive: bytes, runner: Runner, directory: Path) -> bytes:
     try:
-        finished = runner.ask(ARCHIVED_CAS, cwd=directory, stdin=archive)
+        digests = frozenset(_key_digest(runner, _STANDARD_INPUT, cwd, stdin=block) for block in blocks)
+    except Failed as error:
+        raise credentials.unreadable_server_ca() from error
+    return Anchors(b"".join(blocks), digests) if blocks else None
+
+
+def _archived_cas(credentials: Credentials, archive: bytes, runner: Runner, cwd: Path) -> bytes:
+    try:
+        finished = runner.ask(ARCHIVED_CAS, cwd=cwd, stdin=archive)
         if not finished.is_good and b"unsupported" in finished.stderr:
-            finished = runner.ask(LEGACY_ARCHIVED_CAS, cwd=directory, stdin=archive)
+            finished = runner.ask(LEGACY_ARCHIVED_CAS, cwd=cwd, stdin=archive)
     except Failed as error:
         raise credentials.unreadable_pkcs12() from error
     if not finished.is_good:
@@ -169,9 +181,9 @@ def _archived_cas(credentials: Credentials, archive: bytes, runner: Runner, dire
     return finished.stdout
 
 
-def _key_digest(runner: Runner, name: str, directory: Path) -> str:
+def _key_digest(runner: Runner, name: str, cwd: Path, *, stdin: bytes = b"") -> str:
     """The SHA-256 digest of a certificate's SubjectPublicKeyInfo in DER. Raises Failed."""
-    finished = runner.ask(PUBLIC_KEY, name, cwd=directory)
+    finished = runner.ask(PUBLIC_KEY, name, cwd=cwd, stdin=stdin)
     blocks = pem_blocks(finished.stdout)
     if not finished.is_good or len(blocks) != 1 or blocks[0].der is None:
         words = first_complaint(finished.stderr) or "it prints no public key"

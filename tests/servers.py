@@ -49,6 +49,7 @@ class Spec(NamedTuple):
     key: str = "ec"
     key_of: str = ""
     digest: str = "sha256"
+    usage: str = ""
     start: str = "20200101000000Z"
     end: str = "20490101000000Z"
 
@@ -73,6 +74,9 @@ SPECS = {
     # Another key under the genuine root's name.
     "forged root": Spec("Example Root", is_ca=True),
     "forged leaf": Spec("gateway", "forged root"),
+    # The genuine root's name and key, signed by an attacker who has neither.
+    "forged cross": Spec("Example Root", "attacker's root", is_ca=True, key_of="root"),
+    "client": Spec("device-4711", "root", usage="critical, clientAuth"),
     # Signed by the key of a leaf, which is no CA.
     "under a leaf": Spec("gateway", "direct"),
 }
@@ -106,6 +110,7 @@ class Pki:
     def _make(self, name: str, spec: Spec) -> None:
         config, request, key = f"{name}.cnf", f"{name}.csr", f"{spec.key_of or name}.key"
         more = "" if spec.is_ca else f"subjectAltName = {spec.names}"
+        more += f"\nextendedKeyUsage = {spec.usage}" if spec.usage else ""
         text = CONFIG.format(subject=spec.subject, is_ca="TRUE" if spec.is_ca else "FALSE", more=more)
         (self.directory / config).write_text(text)
         new_keys = {"ec": ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"], "rsa": ["-newkey", "rsa:1024"]}
@@ -236,6 +241,23 @@ def _speaks_ssh(peer: socket.socket, stopped: threading.Event) -> None:
 def _floods(peer: socket.socket, stopped: threading.Event) -> None:
     while not stopped.is_set():
         peer.sendall(b"-----BEGIN CERTIFICATE-----\n\x00\xff\x1b[31m" * 2000)
+
+
+def replaying(*certificates: bytes) -> Talk:
+    """Sends certificates (DER) whose keys it has not, by the plain messages of TLS 1.2 (RFC 5246), and hangs up."""
+
+    def sized(content: bytes, length: int) -> bytes:
+        return len(content).to_bytes(length, "big") + content
+
+    def talk(peer: socket.socket, stopped: threading.Event) -> None:
+        peer.recv(65536)
+        # ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, and the extension without which OpenSSL 3 refuses a server (RFC 5746).
+        hello = b"\x03\x03" + bytes(32) + b"\x00\xc0\x2b\x00" + sized(b"\xff\x01\x00\x01\x00", 2)
+        chain = sized(b"".join(sized(certificate, 3) for certificate in certificates), 3)
+        for kind, message in ((b"\x02", hello), (b"\x0b", chain)):
+            peer.sendall(b"\x16\x03\x03" + sized(kind + sized(message, 3), 2))
+
+    return talk
 
 
 PEERS: dict[str, Talk] = {

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from otaopenssl.answer import answer_fault, certificate_lines, parse_answer
-from otaopenssl.chain import Certificate, Role, parse_pin, warnings
+from otaopenssl.chain import Certificate, Role, chain_warnings, parse_pin
 from otaopenssl.errors import BadInput
 from otaopenssl.outputs import CertificateReport
 from tests.conftest import run, tree
@@ -175,7 +175,7 @@ def test_warnings(role: Role, key: tuple[str, int | None], signature: str, begin
     """What will go wrong with one certificate of a chain is said once, and nothing else is."""
     chain = [certificate(Role.LEAF, EC, SHA256, -1, 1), certificate(Role.ROOT, EC, SHA256, -1, 1)]
     chain.insert(0 if role is Role.LEAF else 1, certificate(role, key, signature, begins, ends))
-    found = warnings(chain, "localhost", is_name_right=True, now=NOW)
+    found = chain_warnings(chain, "localhost", is_name_right=True, is_server=True, now=NOW)
     assert len(found) == (1 if saying else 0), found
     assert saying in "".join(found)
 

@@ -13,11 +13,11 @@ PACKAGE = CHECKOUT / "otaopenssl"
 # A module imports only from rows above its own.
 ROWS = [
     ["errors"],
-    ["address", "departures", "ids", "interrupts", "questions", "resources", "shellwords"],
+    ["address", "departures", "digest", "ids", "interrupts", "questions", "resources", "shellwords"],
     ["cnf", "environment", "layout", "outputs", "procedure", "render"],
     ["answer", "attempt", "chain", "durable", "runner", "text_rules"],
     ["credentials", "locks", "program", "reports", "script", "texts"],
-    ["configs", "execution", "fleet_root", "serials", "server_directory", "vouching", "workbench"],
+    ["configs", "execution", "fleet_root", "scratch", "serials", "server_directory", "vouching", "workbench"],
     ["gateway_root", "rehearsal", "trials"],
     ["device", "gateway", "root", "server", "show"],
     ["rehearse", "rehearse_script"],

@@ -8,13 +8,14 @@ import ssl
 import subprocess
 import zipfile
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 import pytest
 
+from otaopenssl.outputs import pem_blocks
 from tests.conftest import Ran, openssl, plain_names, require, run, tree, write_program
-from tests.servers import Pki, nginx, s_server
+from tests.servers import Pki, nginx, replaying, s_server, tcp_server
 from tests.test_guide import UUID
 from tests.test_hostile import refused
 
@@ -89,12 +90,36 @@ ATTACKS: dict[str, Case] = {
     "one more root, pin of the leaf": ((*GENUINE, "attacker's root"), ("leaf",), None),
     "one more root, both pinned": ((*GENUINE, "forged root"), ("root",), None),
     "one more root, CA": ((*GENUINE, "attacker's root"), (), ("root",)),
+    "a client's certificate, CA": (("client", "root"), (), ("root",)),
+    "a client's certificate, pin": (("client", "root"), ("root",), None),
+    "above the pin, for another name": (("other name", "cross", "old root"), ("KEY:root",), None),
+    "above the CA, for another name": (("other name", "cross", "old root"), (), ("root",)),
     "wrong server_ca.pem": (GENUINE, (), ("old root",)),
     "server_ca.pem beside another leaf": (("attacker's leaf", "root"), (), ("root",)),
     "right pin, wrong server_ca.pem": (GENUINE, ("root",), ("old root",)),
     "wrong pin, right server_ca.pem": (GENUINE, ("old root",), ("root",)),
     "wrong PKCS#12": (GENUINE, (), ("P12:", "old root")),
     "right pin, wrong PKCS#12": (GENUINE, ("root",), ("P12:", "old root")),
+}
+
+
+# What one can send who has the key of none of it, so that the handshake does not finish.
+UNPROVEN: dict[str, Case] = {
+    "forged cross, CA": (("direct", "forged cross", "attacker's root"), (), ("root",)),
+    "forged cross, pin of the leaf": (("direct", "forged cross", "attacker's root"), ("direct",), None),
+    "forged cross, pin of the leaf's key": (("direct", "forged cross", "attacker's root"), ("KEY:direct",), None),
+    "forged cross, pin of the root's key": (("direct", "forged cross", "attacker's root"), ("KEY:root",), None),
+    "forged cross and root, pin and CA": (("direct", "forged cross", "root", "attacker's root"), ("root",), ("root",)),
+    "forged cross as the leaf, CA": (("forged cross", "attacker's root"), (), ("root",)),
+    "forged cross as the leaf, pin": (("forged cross", "attacker's root"), ("KEY:root",), None),
+    "one more root, pin": (("direct", "root", "attacker's root"), ("root",), None),
+    "genuine, pin of the leaf": (("direct", "root"), ("direct",), None),
+}
+# The same, but nothing in it is anybody else's.
+UNPROVEN_GENUINE: dict[str, Case] = {
+    "pin of the root": (("direct", "root"), ("root",), None),
+    "CA": (("direct", "root"), (), ("root",)),
+    "pins of both": (("direct", "root"), ("direct", "root"), None),
 }
 
 
@@ -129,6 +154,31 @@ def test_gateways_that_are_not(tmp_path: Path, pki: Pki, ports: dict[tuple[str, 
         assert pki.sha256(name).replace(":", "").lower() in err
 
 
+def replayed(tmp_path: Path, pki: Pki, case: Case) -> AbstractContextManager[int]:
+    ders = [block.der or b"" for block in pem_blocks(pki.pem(*case[0]))]
+    return tcp_server(replaying(*ders))
+
+
+@pytest.mark.parametrize("case", UNPROVEN.values(), ids=UNPROVEN.keys())
+def test_certificates_of_others_prove_nothing(tmp_path: Path, pki: Pki, case: Case) -> None:
+    """Who has the key of none of them cannot have a certificate of his own accepted beside those of others."""
+    with replayed(tmp_path, pki, case) as port:
+        arguments = asking(tmp_path, pki, case, {case[0]: port})
+        err = refused(tmp_path, *ROOT, *arguments, status=1)
+    assert re.search("cannot vouch for|does not (lead|belong) to", err)
+    # Nobody is told to pin what may be an attacker's.
+    assert "--pin sha256:" not in err
+
+
+@pytest.mark.parametrize("case", UNPROVEN_GENUINE.values(), ids=UNPROVEN_GENUINE.keys())
+def test_certificates_that_are_all_vouched_for_need_no_proof(tmp_path: Path, pki: Pki, case: Case) -> None:
+    """A gateway that demands a certificate ends the handshake; what it sent is good where each of it is vouched for."""
+    with replayed(tmp_path, pki, case) as port:
+        ran = run(*ROOT, *asking(tmp_path, pki, case, {case[0]: port}), cwd=tmp_path)
+    assert ran.status == 0, ran.err
+    assert (tmp_path / "root.crt").read_bytes() == pki.pem(*case[0])
+
+
 def test_a_device_needs_the_pin_too(project: Path, pki: Pki, ports: dict[tuple[str, ...], int]) -> None:
     """With `device`, a wrong pin leaves no device, and the right one a whole device whose document tells of it."""
     arguments = ["device", "--uuid", UUID, "--gateway", "localhost", f"--port={ports[GENUINE]}"]
@@ -144,12 +194,14 @@ def test_a_device_needs_the_pin_too(project: Path, pki: Pki, ports: dict[tuple[s
 
 
 def test_what_is_above_a_pin_is_warned_of(tmp_path: Path, pki: Pki, ports: dict[tuple[str, ...], int]) -> None:
-    """A pin vouches for what leads to it, and for nothing above it, which devices will trust all the same."""
+    """What stands above a pin is taken where the gateway has proved to be the one that is meant, with a warning."""
     arguments = [*ROOT, "--gateway=localhost", f"--port={ports[GENUINE]}"]
     ran = run(*arguments, *pins_of(pki, "intermediate"), cwd=tmp_path)
     assert ran.err.count("otaopenssl: warning:") == 1
     digest = pki.sha256("root").replace(":", "").lower()
-    assert f"the pin does not vouch for the root 'CN=Example Root' sha256:{digest}" in plain_names(ran.err)
+    assert f"nothing but the gateway itself vouches for the root 'CN=Example Root' sha256:{digest}" in plain_names(
+        ran.err
+    )
 
 
 @pytest.mark.parametrize("form", ["base64", "upper case", "plain"])

@@ -140,8 +140,14 @@ def rehearse(
     ] = None,
     port: Annotated[
         str | None,
-        typer.Option("--port", metavar="PORT", help="The gateway's port.  [default: a free one; with --against 8000]"),
+        typer.Option(
+            "--port",
+            metavar="PORT",
+            help="The gateway's port; with --against the one that root.crt is fetched from."
+            "  [default: a free one; with --against the URL's, else 8000]",
+        ),
     ] = None,
+    pin: Pins = None,
     timeout: Timeout = None,
     keep: Annotated[
         str | None,
@@ -169,7 +175,7 @@ def rehearse(
 
     place = context.obj.narrowed(directory, openssl)
     running = Running(place, server_name, procedure, dry_run, style, json, verbose)
-    rehearsing.rehearse(running, rehearsing.Rehearsing(against, uuid, port, timeout, keep))
+    rehearsing.rehearse(running, rehearsing.Rehearsing(against, uuid, port, timeout, tuple(pin or ()), keep))
 
 
 def show(

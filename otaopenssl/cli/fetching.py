@@ -59,7 +59,7 @@ def gateway_order(asking: Asking, project_dir: Path) -> GatewayOrder | None:
             credentials = Credentials(project_dir / asking.credentials, asking.credentials)
             gateway = credentials.gateway()
         elif text is not None:
-            gateway = parse_gateway(text)
+            gateway = parse_gateway(text, "gateway" if asking.gateway is not None else "variable device_gateway")
         elif given := asking.given():
             raise BadInput(f"{quoted(given[0])} needs a gateway", hint=_WHICH_HINT)
     except Error as problem:
@@ -105,10 +105,8 @@ def tell(fetched: Fetched) -> None:
     if fetched.trust.by:
         terminal.note(f"  vouched for by {' and '.join(fetched.trust.by)}")
     else:
-        terminal.note(
-            "  nothing vouches for it: compare the fingerprint with the one that the gateway's operator tells,"
-        )
-        terminal.note(f"  and have it checked from then on by '--pin {fetched.advised_pin}'")
+        terminal.note("  nothing vouches for it: compare the fingerprint with what the gateway's operator tells you;")
+        terminal.note(f"  '--pin {fetched.advised_pin}' has it checked from then on")
 
 
 def document(fetched: Fetched) -> dict[str, object]:

@@ -9,6 +9,7 @@ from otaopenssl.cli import session, terminal
 from otaopenssl.cli.facts import facts, rows
 from otaopenssl.cli.options import Place, Running
 from otaopenssl.departures import DEPARTURES
+from otaopenssl.digest import sha256
 from otaopenssl.environment import NO_TRUST_BUNDLE, environment
 from otaopenssl.ids import DeviceUUID, ServerName
 from otaopenssl.questions import QUESTIONS
@@ -92,9 +93,7 @@ def _document(procedure: texts.Procedure) -> dict[str, Any]:
     contents = {text: procedure.content(text) for text in procedure.text_names()}
     return {
         "procedure": procedure.name,
-        "texts": {
-            text: {"sha256": texts.sha256(body), "text": body.decode("utf-8")} for text, body in contents.items()
-        },
+        "texts": {text: {"sha256": sha256(body), "text": body.decode("utf-8")} for text, body in contents.items()},
         "departures": [departure._asdict() for departure in DEPARTURES],
         "environment": environment(ServerName("<server name>"), DeviceUUID("<device UUID>")) | NO_TRUST_BUNDLE,
         "questions": [question.words for question in QUESTIONS],

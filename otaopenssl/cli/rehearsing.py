@@ -7,6 +7,7 @@ from typing import NamedTuple
 from otaopenssl import rehearse as rehearsals
 from otaopenssl import rehearse_script
 from otaopenssl.address import Gateway, parse_gateway, parse_port
+from otaopenssl.chain import parse_pin
 from otaopenssl.cli import session, terminal
 from otaopenssl.cli.fetching import parse_seconds
 from otaopenssl.cli.options import Running
@@ -24,6 +25,7 @@ class Rehearsing(NamedTuple):
     uuid: str | None
     port: str | None
     timeout: str | None
+    pins: tuple[str, ...]
     keep: str | None
 
 
@@ -75,6 +77,9 @@ def _rehearsal(running: Running, options: Rehearsing) -> Rehearsal:
     except Error as problem:
         problems.append(problem)
     problems += session.refusals([(parse_port, options.port), (parse_seconds, options.timeout)])
+    problems += session.refusals((parse_pin, pin) for pin in options.pins)
+    if options.pins and options.against is None:
+        problems.append(BadInput("'--pin' is for '--against'", hint="name the gateway by '--against URL'"))
     if keep is not None and (not keep or "\0" in keep):
         problems.append(BadInput(f"--keep {quoted(keep)} is no directory", hint="name one that is not there yet"))
     raise_all(problems)
@@ -85,5 +90,6 @@ def _rehearsal(running: Running, options: Rehearsing) -> Rehearsal:
         seconds=DEFAULT_SECONDS if options.timeout is None else parse_seconds(options.timeout),
         port=None if options.port is None else parse_port(options.port),
         against=gateway,
+        pins=tuple(map(parse_pin, options.pins)),
         kept_dir=None if keep is None else Path(os.path.abspath(project_dir / keep)),  # noqa: PTH100 - links stay
     )

@@ -79,7 +79,7 @@ class Runner(NamedTuple):
         check()
         with Pipeline() as pipeline:
             environment = environment_for(command, self.environment)
-            pipeline.start(command, executable=self.program, cwd=cwd, environment=environment)
+            pipeline.start(command, executable=self.program, cwd=cwd, environment=environment, is_bound=True)
             finished = pipeline.wait_for(mark, seconds)
             if finished is not None:
                 # Its exit status says nothing: where it cannot listen s_server ends with 0.

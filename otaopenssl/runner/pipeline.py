@@ -95,8 +95,12 @@ class Pipeline:
         environment: Mapping[str, str],
         umask: int = -1,
         stdout: int | None = None,
+        is_bound: bool = False,
     ) -> None:
-        """Start the next process; ``stdout`` is a descriptor for what it prints, where nobody is to read it."""
+        """Start the next process; ``stdout`` is a descriptor for what it prints, where nobody is to read it.
+
+        One that ``is_bound`` ends with this process, even where that is killed; for a process without other threads.
+        """
         self._commands.append(command)
         # A signal between the start and the append would leave a process that nobody ends.
         with held(), _input(self._stdin if self._last is None else b"") as first_stdin:
@@ -112,6 +116,7 @@ class Pipeline:
                     stderr=subprocess.PIPE,
                     umask=umask,
                     start_new_session=True,
+                    preexec_fn=_ending_with_parent() if is_bound else None,
                 )
             except (OSError, ValueError) as error:
                 words = reason(error) if isinstance(error, OSError) else str(error)
@@ -195,6 +200,18 @@ class _Reader(threading.Thread):
             self.content = self.stream.read(LARGEST_OUTPUT + 1)
         if len(self.content) > LARGEST_OUTPUT:
             self._on_flood()
+
+
+def _ending_with_parent() -> Callable[[], None]:
+    """What has the kernel kill a child as its parent ends (prctl(2), PR_SET_PDEATHSIG)."""
+    import ctypes
+
+    prctl = ctypes.CDLL(None).prctl
+
+    def bind() -> None:
+        prctl(1, signal.SIGKILL)
+
+    return bind
 
 
 class _Watch(_Reader):

@@ -1,0 +1,58 @@
+"""A private directory outside of the project for one run's own files, removed with the run.
+
+What a run that was killed left behind is removed by the next one; never that of a living one.
+"""
+
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from otaopenssl import locks
+from otaopenssl.durable import not_writable
+from otaopenssl.interrupts import held
+
+_PREFIX = "otaopenssl-"
+_LIFE_LOCK = ".lock"
+
+
+@contextmanager
+def directory() -> Iterator[Path]:
+    """A new directory (0700) for the block, removed at its end whatever happens. Raises Unfit."""
+    # Imported here because most commands need none.
+    import tempfile
+
+    path: Path | None = None
+    life_lock: int | None = None
+    try:
+        with held():
+            parent = Path(tempfile.gettempdir())
+            try:
+                _sweep(parent)
+                path = Path(tempfile.mkdtemp(prefix=_PREFIX))
+                # Held before it has its name, so that no other run takes it for a dead one's.
+                life_lock = locks.take(path / f"{_LIFE_LOCK}.new")
+                (path / f"{_LIFE_LOCK}.new").rename(path / _LIFE_LOCK)
+            except OSError as error:
+                raise not_writable(error, str(parent)) from error
+        inner = path / "run"
+        inner.mkdir(mode=0o700)
+        yield inner
+    finally:
+        with held():
+            if path is not None:
+                shutil.rmtree(path)
+            if life_lock is not None:
+                os.close(life_lock)
+
+
+def _sweep(parent: Path) -> None:
+    """Remove what dead runs of this user left."""
+    for path in parent.glob(f"{_PREFIX}*"):
+        with suppress(OSError):
+            found = path.lstat()
+            is_ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077
+            if is_ours and (path / _LIFE_LOCK).exists() and not locks.is_held(path / _LIFE_LOCK):
+                shutil.rmtree(path)
