@@ -14,7 +14,7 @@ _NEVER_INHERITED = ("OPENSSL_CONF", "OPENSSL_MODULES", "OPENSSL_ENGINES")
 
 _HEARD = [
     number
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
     if signal.getsignal(number) is not signal.SIG_IGN
 ]
 # Until cli listens nothing is made that would have to be removed.

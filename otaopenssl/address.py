@@ -93,7 +93,7 @@ def _authority(text: str, value: str, what: str) -> Gateway:
     host_text, colon, port_text = text.partition(":")
     if colon and not port_text.isdecimal():
         # It may be a password whose '@' was forgotten.
-        raise BadInput(f"{what} has no port after its ':', expected 1 to 65535", hint=_HINT)
+        raise BadInput(f"{what} has something else than a port after its ':', expected 1 to 65535", hint=_HINT)
     try:
         port = parse_port(port_text) if colon else None
     except BadInput as error:

@@ -8,7 +8,7 @@ here repeats a word of its standard output.
 
 import re
 
-from otaopenssl.outputs import CERTIFICATE, PemBlock, first_complaint, is_whole_der, pem_blocks
+from otaopenssl.outputs import CERTIFICATE, PemBlock, complaint_words, is_whole_der, pem_blocks
 
 MOST_CERTIFICATES = 100
 
@@ -48,7 +48,7 @@ def answer_fault(stdout: bytes, stderr: bytes) -> str | None:
     for pattern, words in _REASONS:
         if re.search(pattern, text, re.IGNORECASE):
             return words
-    complaint = first_complaint(stderr)
+    complaint = complaint_words(stderr)
     return f"sent no certificate: {complaint}" if complaint else "sent no certificate"
 
 

@@ -8,7 +8,7 @@ import re
 from enum import StrEnum
 from typing import NamedTuple
 
-from otaopenssl.outputs import first_complaint
+from otaopenssl.outputs import complaint_words
 
 REFUSING_STATUSES = ("400", "401", "403", "495", "496")
 # TLS alerts by number (RFC 8446, section 6).
@@ -73,7 +73,7 @@ def parse_attempt(stdout: bytes, stderr: bytes) -> Outcome:
     if re.search("^verify return:1$", text, re.MULTILINE):
         # The gateway's certificate was there and trusted: what follows is its judgement of the client's.
         return Outcome(Came.REFUSED, "the gateway hung up")
-    return Outcome(Came.NO_ANSWER, first_complaint(stderr) or "it hung up before it had sent a certificate")
+    return Outcome(Came.NO_ANSWER, complaint_words(stderr) or "it hung up before it had sent a certificate")
 
 
 def _without_names(stderr: bytes) -> str:

@@ -88,7 +88,7 @@ class Execution:
         """Run the command before sed and write what sed keeps; a server's answer is judged by what it is, alone."""
         is_server = bound.step.has("s_client")
         seconds = self._network_seconds if is_server else STEP_SECONDS
-        finished = self._runner.run(bound.commands[:1], cwd=self._cwd, seconds=seconds)
+        finished = self._runner.run(bound.commands[:1], cwd=self._cwd, seconds=seconds, is_bound=is_server)
         fault = answer_fault(finished.stdout, finished.stderr) if is_server else None
         if fault is not None:
             raise NoAnswer(fault, hint=f"the command was: {finished.shown()}")

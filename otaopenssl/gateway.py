@@ -143,7 +143,7 @@ def _problems(order: RootOrder) -> list[Error]:
     """What keeps root.crt from being put in its place."""
     parent = order.path.parent
     if not parent.is_dir():
-        what = "no directory" if order.uuid is None else f"no device {quoted(order.uuid)}:"
+        what = "directory" if order.uuid is None else f"no device {quoted(order.uuid)}:"
         hint = "make the directory first" if order.uuid is None else "make the device first: otaopenssl device"
         return [Unfit(f"{what} {quoted(order.server.shown(parent))} is not there", hint=hint)]
     problems = check_writable(parent, order.server.shown(parent))

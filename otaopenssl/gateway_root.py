@@ -103,6 +103,8 @@ def fetch(fetching: Fetching, places: Mapping[str, str], runner: Runner, cwd: Pa
         is_server=examination.is_server,
         now=datetime.now(UTC),
     )
+    if order.credentials is not None and fetching.ca is None:
+        found.append("credentials.zip holds no CA that could vouch for the gateway")
     found += [f"nothing but the gateway itself vouches for the {above.shown()}" for above in trust.unvouched]
     return Fetched(address, content, examination.chain, is_named, tuple(found), trust)
 
@@ -135,11 +137,12 @@ def script_body(order: GatewayOrder, text: Text, places: Mapping[str, str]) -> B
     if order.port is not None:
         body.append(f"export device_gateway_port={order.port}  # {noted('gateway-port')}")
     if order.pins or order.credentials is not None:
-        body.append("# The pins, and the CA in credentials.zip, are judged by the tool, not by this script.")
+        body.append('echo "this script does not check who vouches for the gateway: no pin, no CA of an archive" >&2')
     return [
         *body,
         *answering(steps_of(text, {**places, **order.places()})),
-        f'[ -s "${{device_dir}}/{GATEWAY_ROOT_NAME}" ] || {{ rm -f "${{device_dir}}/{GATEWAY_ROOT_NAME}";'
+        # What there is of the device, or of the staging, goes with it.
+        f'[ -s "${{device_dir}}/{GATEWAY_ROOT_NAME}" ] || {{ rm -rf -- "${{device_dir}}";'
         f' echo "gateway {host} sent no certificate" >&2; exit 1; }}  # {noted("empty-root")}',
     ]
 
@@ -148,6 +151,8 @@ def _failed(order: GatewayOrder, address: str, what: str) -> Failed:
     named = order.gateway.named_port
     if named is not None and str(named) != address.rpartition(":")[2]:
         hint = f"the gateway's address names port {named}: try '--port {named}'"
+    elif what.startswith("sent"):
+        hint = "ask the gateway's operator, and look at what is sent: openssl s_client -showcerts"
     else:
         hint = "check the name, the port ('--port') and the network; '--timeout SECONDS' waits longer"
     return Failed(f"gateway {quoted(address)} {what}", hint=hint)

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP become one ``Interrupted``, raised where the run can bear it.
+"""Ctrl-C, Ctrl-\\, SIGTERM and SIGHUP become one ``Interrupted``, raised where the run can bear it.
 
 Between the start of a process or the making of a directory and the line that remembers it, an exception would leave
 something behind; ``held()`` keeps a signal waiting over such lines. A second signal never disturbs the tidying up.
@@ -12,7 +12,7 @@ from types import FrameType
 
 from otaopenssl.errors import Interrupted
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
 
 
 class _State:

@@ -219,6 +219,13 @@ def first_complaint(stderr: bytes) -> str:
     return ""
 
 
+def complaint_words(stderr: bytes) -> str:
+    """The words of the first complaint alone, without the numbers, routines and files that openssl puts around."""
+    complaint = first_complaint(stderr)
+    match = re.fullmatch(r"[0-9A-Fa-f]+:error:[0-9A-Fa-f]+:[^:]*:[^:]*:([^:]+):.*", complaint)
+    return match[1] if match else complaint
+
+
 def is_config_fault(stderr: bytes) -> bool:
     """Whether openssl complains of what a configuration file says, rather than of anything else."""
     return re.search(_CONFIG_FAULT, stderr.decode("utf-8", "replace"), re.IGNORECASE) is not None

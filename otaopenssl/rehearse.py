@@ -13,12 +13,13 @@ from otaopenssl import scratch
 from otaopenssl.address import Gateway, GatewayHost
 from otaopenssl.chain import Role
 from otaopenssl.durable import not_writable, read_bounded
-from otaopenssl.errors import Failed, Unfit, quoted
+from otaopenssl.errors import Failed, Unfit, quoted, reason
 from otaopenssl.gateway import RootOrder, save_root
 from otaopenssl.gateway_root import Fetched, GatewayOrder
 from otaopenssl.ids import DeviceID, DeviceUUID
 from otaopenssl.interrupts import held, part
-from otaopenssl.layout import GATEWAY_ROOT_NAME, Server
+from otaopenssl.layout import CERTIFICATE_NAME, GATEWAY_ROOT_NAME, Server
+from otaopenssl.outputs import pem_blocks
 from otaopenssl.program import Launch
 from otaopenssl.rehearsal import LOCAL_HOST, STRANGER, Rehearsal, Report, Row, free_port, gateway_places
 from otaopenssl.root import make_root
@@ -77,10 +78,7 @@ class _Stage:
     def against(self, gateway: Gateway) -> Report:
         rehearsal, server = self._rehearsal, self._server
         real_dir = rehearsal.server.device_path(rehearsal.uuid)
-        if not real_dir.is_dir():
-            hint = "make the device first: otaopenssl device; the gateway must know its fleet root CA"
-            shown = quoted(rehearsal.server.shown(real_dir))
-            raise Unfit(f"no device {quoted(rehearsal.uuid)}: {shown} is not there", hint=hint)
+        _check_device(rehearsal.server, rehearsal.uuid)
         device_dir = server.device_path(rehearsal.uuid)
         device_dir.mkdir(parents=True)
         for path in real_dir.iterdir():
@@ -167,6 +165,25 @@ class _Stage:
         ]
 
 
+def _check_device(server: Server, uuid: DeviceUUID) -> None:
+    """Raise Unfit unless the device has what it connects with."""
+    directory = server.device_path(uuid)
+    if not directory.is_dir():
+        hint = "make the device first: otaopenssl device; the gateway must know its fleet root CA"
+        raise Unfit(f"no device {quoted(uuid)}: {quoted(server.shown(directory))} is not there", hint=hint)
+    for name in (CERTIFICATE_NAME, "pkey.pem", GATEWAY_ROOT_NAME):
+        path = directory / name
+        if name == GATEWAY_ROOT_NAME and not path.exists():
+            continue
+        try:
+            found = pem_blocks(read_bounded(path))
+        except OSError as error:
+            words = f"{quoted(server.shown(path))} cannot be read: {reason(error)}"
+            raise Unfit(words, hint="check the device's files") from error
+        if not found:
+            raise Unfit(f"{quoted(server.shown(path))} is no PEM file", hint="check the device's files")
+
+
 def _fetched_row(fetched: Fetched) -> Row:
     count = len(fetched.chain)
     root = "the root among them" if any(c.role is Role.ROOT for c in fetched.chain) else "no root among them"
@@ -207,7 +224,7 @@ def _copy_configs(server: Server, directory: Path) -> None:
         # Missing files are rendered beside the copies, and all of it is removed at the end.
         for path in (copied, *copied.rglob("*")):
             if path.is_dir() and not path.is_symlink():
-                path.chmod(0o700)
+                path.chmod(path.stat().st_mode & 0o777 | 0o700)
     except (OSError, shutil.Error) as error:
         raise Unfit(
             f"{quoted(server.shown(server.certs_dir))} cannot be copied for the rehearsal",

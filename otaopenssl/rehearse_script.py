@@ -105,7 +105,7 @@ class _Writer:
     def _configs(self) -> list[str]:
         """The team's own configuration files, where there are some."""
         source = self._rehearsal.server.certs_dir
-        return [f"cp -R -- {shell_quoted(str(source))} certs"] if source.is_dir() else []
+        return [f"cp -R -- {shell_quoted(str(source))} certs; chmod -R u+rwX certs"] if source.is_dir() else []
 
     def _device(self, server: Server, uuid: DeviceUUID, gateway: GatewayOrder | None) -> Body:
         text = self._text("device.sh")

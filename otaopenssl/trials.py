@@ -62,7 +62,8 @@ def attempted(trial: Trial, places: Mapping[str, str], runner: Runner, cwd: Path
     """What came of the trial, which has ``seconds`` for it."""
     bound = trial.step.bind(places)
     try:
-        finished = runner.run(bound.commands, cwd=cwd, stdin=request(places["device_gateway"]), seconds=seconds)
+        stdin = request(places["device_gateway"])
+        finished = runner.run(bound.commands, cwd=cwd, stdin=stdin, seconds=seconds, is_bound=True)
     except TimedOut:
         return Outcome(Came.NO_ANSWER, f"none within {seconds:g} seconds")
     except Flooded:

@@ -43,9 +43,10 @@ class Trust(NamedTuple):
 
 
 class Anchors(NamedTuple):
-    """Certificates that vouch for others: in PEM, and the SHA-256 digests of their public keys."""
+    """What vouches for certificates: certificates in PEM, and SHA-256 digests of certificates and of public keys."""
 
     pem: bytes
+    digests: frozenset[str]
     key_digests: frozenset[str]
 
 
@@ -83,11 +84,10 @@ class Examination:
         by = []
         vouched: set[int] = set()
         if ca is not None:
-            # By its key, too: a server may send its CA as another CA has signed it.
-            vouched |= self._under(ca.pem, ca.key_digests, shown, "the CA in credentials.zip")
+            vouched |= self._under(ca, shown, "the CA in credentials.zip")
             by.append("the CA in credentials.zip")
         if pins:
-            vouched |= self._under(b"", frozenset(pins), shown, "a pinned certificate")
+            vouched |= self._under(Anchors(b"", frozenset(pins), frozenset(pins)), shown, "a pinned certificate")
             by.append("the pin" if len(pins) == 1 else "a pin")
         if not by:
             return Trust((), ())
@@ -101,23 +101,33 @@ class Examination:
             raise self._refused(words, hint=hint)
         return Trust(tuple(by), tuple(above))
 
-    def _under(self, anchors: bytes, digests: frozenset[str], shown: str, what: str) -> set[int]:
-        """Which certificates lead to one of ``anchors`` (PEM), or to one of the chain with one of the digests.
+    def _under(self, anchors: Anchors, shown: str, what: str) -> set[int]:
+        """Which certificates the anchors vouch for: they are among them, or an anchor's key has signed them.
 
-        Raises Failed where the leaf is not one of them, or no server's.
+        One that has an anchor's key and another's signature leads to the anchor, as a CA does that another CA has
+        signed, but what it says is nobody's word. Raises Failed where the leaf leads to none, or is no server's.
         """
-        matching = [c.pem for c in self.chain if not digests.isdisjoint((c.sha256, c.key_sha256))]
-        content = b"".join([anchors, *matching])
-        self._write(_ANCHORS_NAME, content)
-        # openssl takes no empty file for certificates.
-        leading = {index for index in range(len(self.chain)) if content and self._leads(index, _ANCHORS_NAME)}
-        if 0 not in leading:
+        by_digest = {index for index, c in enumerate(self.chain) if c.sha256 in anchors.digests}
+        by_key = {index for index, c in enumerate(self.chain) if c.key_sha256 in anchors.key_digests}
+        matching = by_digest | by_key
+        if not self._leads(0, self._trusted(anchors, matching)):
             raise self._refused(f"gateway {quoted(shown)}: its chain does not lead to {what}")
-        if not self._leads(0, _ANCHORS_NAME, SERVER_CHAIN_CHECK):
+        if not self._leads(0, self._trusted(anchors, matching), SERVER_CHAIN_CHECK):
             raise self._refused(f"gateway {quoted(shown)}: its certificate is not one of a server")
-        return leading
+        vouched = by_digest | {index for index in by_key if self.chain[index].is_self_signed}
+        for index, certificate in enumerate(self.chain):
+            others = {other for other in matching if self.chain[other].sha256 != certificate.sha256}
+            if index not in vouched and self._leads(index, self._trusted(anchors, others)):
+                vouched.add(index)
+        return vouched
+
+    def _trusted(self, anchors: Anchors, indexes: set[int]) -> str:
+        """The name of a file with the anchors and those certificates."""
+        self._write(_ANCHORS_NAME, b"".join([anchors.pem, *(self.chain[index].pem for index in sorted(indexes))]))
+        return _ANCHORS_NAME
 
     def _leads(self, index: int, trusted: str, question: Question = CHAIN_CHECK) -> bool:
+        """Whether a certificate leads to one in the file ``trusted``; to none, where that is empty."""
         finished = self._runner.ask(question, _name(index), cwd=self._directory, trusted=trusted, chain=_ANSWER_NAME)
         return finished.is_good
 
@@ -163,10 +173,11 @@ def server_ca(credentials: Credentials, runner: Runner, cwd: Path) -> Anchors | 
         return None
     blocks = [block.text + b"\n" for block in pem_blocks(content) if block.label == CERTIFICATE]
     try:
-        digests = frozenset(_key_digest(runner, _STANDARD_INPUT, cwd, stdin=block) for block in blocks)
+        key_digests = frozenset(_key_digest(runner, _STANDARD_INPUT, cwd, stdin=block) for block in blocks)
     except Failed as error:
         raise credentials.unreadable_server_ca() from error
-    return Anchors(b"".join(blocks), digests) if blocks else None
+    digests = frozenset(sha256(block.der or b"") for block in pem_blocks(b"".join(blocks)))
+    return Anchors(b"".join(blocks), digests, key_digests) if blocks else None
 
 
 def _archived_cas(credentials: Credentials, archive: bytes, runner: Runner, cwd: Path) -> bytes:

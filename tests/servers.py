@@ -76,6 +76,8 @@ SPECS = {
     "forged leaf": Spec("gateway", "forged root"),
     # The genuine root's name and key, signed by an attacker who has neither.
     "forged cross": Spec("Example Root", "attacker's root", is_ca=True, key_of="root"),
+    # The genuine root's name and key, and what an attacker says of it.
+    "forged expired": Spec("Example Root", "forged root", is_ca=True, key_of="root", end="20210101000000Z"),
     "client": Spec("device-4711", "root", usage="critical, clientAuth"),
     # Signed by the key of a leaf, which is no CA.
     "under a leaf": Spec("gateway", "direct"),

@@ -1,14 +1,20 @@
 """Whatever ends a run that asks a gateway: nothing is left, nothing runs on, and what was there is as it was."""
 
+import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
+import zipfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import run, tree
+from tests.conftest import run, tree, write_program
 from tests.servers import PEERS, Pki, s_server, tcp_server
 from tests.test_interrupts import signalling_program
 
@@ -44,7 +50,7 @@ def test_a_signal_at_every_process(
     assert survivors(str(program)) == ""
 
 
-@pytest.mark.parametrize("name", ["INT", "TERM", "HUP"])
+@pytest.mark.parametrize("name", ["INT", "TERM", "HUP", "QUIT"])
 def test_a_signal_while_a_gateway_is_silent(project: Path, name: str) -> None:
     """A device that waits for its gateway is taken back, the process that asks it included."""
     before = tree(project)
@@ -81,3 +87,111 @@ def test_a_signal_during_a_rehearsal(tmp_path: Path, real_openssl: str, number: 
     assert ended.status == 130, ended.err
     assert tree(project) == tree(temporary) == {}
     assert survivors(str(tmp_path)) == ""
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.01)
+
+
+def test_kill_9_while_a_gateway_is_silent(project: Path) -> None:
+    """The process that would wait for ever ends with the tool, and the next run removes what is left."""
+    asked = threading.Event()
+
+    def tell(peer: object, stopped: threading.Event) -> None:
+        asked.set()
+        PEERS["silent"](peer, stopped)  # type: ignore[arg-type]
+
+    with tcp_server(tell) as port:
+        command = [sys.executable, "-m", "otaopenssl", "device", "--gateway", "localhost", "--port", str(port)]
+        with subprocess.Popen(command, cwd=project, stderr=subprocess.DEVNULL) as process:
+            assert asked.wait(60)
+            process.kill()
+        wait_until(lambda: survivors(f"s_client -connect localhost:{port}") == "")
+    assert run("device", "--uuid", "u1", cwd=project).status == 0
+
+
+def test_kill_9_of_a_rehearsal(tmp_path: Path, real_openssl: str) -> None:
+    """Its gateway ends with it, and the next run removes the directory with its keys, but none that is not its own."""
+    project, temporary = tmp_path / "project", tmp_path / "tmp"
+    for directory in (project, temporary):
+        directory.mkdir()
+    (temporary / "otaopenssl-other").mkdir(mode=0o700)
+    body = f'[ "$1" = s_client ] && kill -KILL "$PPID"\nexec -a openssl {real_openssl} "$@"\n'
+    program = write_program(tmp_path / "openssl", f"#!/bin/bash\n{body}")
+    env = {"TMPDIR": str(temporary)}
+    assert run("rehearse", "--openssl", str(program), cwd=project, env=env).status == -signal.SIGKILL
+    left = [path for path in temporary.iterdir() if path.name != "otaopenssl-other"]
+    assert len(left) == 1
+    wait_until(lambda: survivors(str(temporary)) == "")
+    assert run("rehearse", cwd=project, env=env).status == 0
+    assert [path.name for path in temporary.iterdir()] == ["otaopenssl-other"]
+
+
+def test_parallel_rehearsals_leave_each_other_alone(tmp_path: Path) -> None:
+    """Each has a directory and a port of its own, and none takes another's for a dead one's."""
+    with ThreadPoolExecutor(4) as pool:
+        done = list(pool.map(lambda _: run("rehearse", cwd=tmp_path, env={"TMPDIR": str(tmp_path)}), range(4)))
+    assert [ran.status for ran in done] == [0] * 4, [ran.err for ran in done]
+    assert tree(tmp_path) == {}
+
+
+def test_a_signal_leaves_nothing_in_a_directory_to_keep(tmp_path: Path, real_openssl: str) -> None:
+    """--keep keeps what came of a rehearsal; of one that was interrupted, or could not be made, nothing."""
+    program = signalling_program(tmp_path / "openssl", real_openssl, 20, "INT")
+    ended = run("rehearse", "--openssl", str(program), "--keep", "kept", cwd=tmp_path, timeout=50)
+    assert ended.status == 130, ended.err
+    assert not (tmp_path / "kept").exists()
+    (tmp_path / "certs").mkdir()
+    (tmp_path / "certs" / "client.ext").touch()
+    failed = run("rehearse", "--keep", "kept", cwd=tmp_path)
+    assert failed.status == 2, failed.err
+    assert not (tmp_path / "kept").exists()
+
+
+def test_an_archive_that_cannot_be_read_is_told_before_a_key_is_made(project: Path, tmp_path: Path) -> None:
+    """No key, no serial number: the archive's CA is read first."""
+    with zipfile.ZipFile(tmp_path / "c.zip", "w") as archive:
+        archive.writestr("autoprov.url", "https://localhost:443")
+        archive.writestr("autoprov_credentials.p12", b"garbage")
+    before = tree(project)
+    ran = run("device", "--credentials", str(tmp_path / "c.zip"), cwd=project)
+    assert ran.status == 2
+    assert "autoprov_credentials.p12" in ran.error_lines[0]
+    assert tree(project) == before
+
+
+def test_a_script_that_was_killed_is_in_nobodys_way(project: Path, pki: Pki) -> None:
+    """What a dry-run's script leaves in a device directory does not keep the tool from working there."""
+    assert run("device", "--uuid", "u1", cwd=project).status == 0
+    with s_server(pki, "direct", "root") as port:
+        arguments = ["gateway", "root", "--gateway", "localhost", "--port", str(port), "--uuid", "u1"]
+        script = run(*arguments, "-n", cwd=project).out
+        staged = re.search(r"device_dir=\"\$\{device_dir\}/(\S+)\"", script)
+        assert staged is not None
+        (project / "myservername/devices/u1" / staged[1]).mkdir()
+        assert run(*arguments, cwd=project).status == 0
+
+
+def test_a_rehearsals_script_on_a_port_that_is_taken(tmp_path: Path) -> None:
+    """It fails, and removes its directory with the keys."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        script = run("rehearse", "-n", "--port", str(other.getsockname()[1]), cwd=tmp_path).out
+        directory = re.search(r"mkdir -m 700 -- (\S+)", script)
+        ran = subprocess.run(["bash"], input=script, text=True, capture_output=True, check=False)
+    assert directory is not None
+    assert ran.returncode != 0
+    assert not Path(directory[1]).exists()
+
+
+def test_a_rehearsals_script_whose_gateway_ends(tmp_path: Path, real_openssl: str) -> None:
+    """A gateway that is gone refuses nobody: the script fails."""
+    body = f'case "$*" in *-cert*) ;; *-verifyCAfile*) pkill -f "s_server.*{tmp_path}";; esac\n'
+    program = write_program(tmp_path / "openssl", f'#!/bin/bash\n{body}exec -a openssl {real_openssl} "$@"\n')
+    script = run("rehearse", "-n", "--keep", "kept", "--openssl", str(program), cwd=tmp_path).out
+    ran = subprocess.run(["bash"], input=script, text=True, capture_output=True, check=False)
+    assert ran.returncode == 1
+    assert "the device, TLS 1.3: accepted\n" in ran.stdout
+    assert "no certificate, TLS 1.2: no answer\n" in ran.stdout

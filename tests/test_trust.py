@@ -112,6 +112,9 @@ UNPROVEN: dict[str, Case] = {
     "forged cross and root, pin and CA": (("direct", "forged cross", "root", "attacker's root"), ("root",), ("root",)),
     "forged cross as the leaf, CA": (("forged cross", "attacker's root"), (), ("root",)),
     "forged cross as the leaf, pin": (("forged cross", "attacker's root"), ("KEY:root",), None),
+    "forged root with the key, CA": (("direct", "forged expired"), (), ("root",)),
+    "forged root with the key, pin": (("direct", "forged expired"), ("KEY:root",), None),
+    "forged root with the key beside root": (("direct", "forged expired", "root"), ("root",), None),
     "one more root, pin": (("direct", "root", "attacker's root"), ("root",), None),
     "genuine, pin of the leaf": (("direct", "root"), ("direct",), None),
 }

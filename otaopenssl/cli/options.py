@@ -65,7 +65,7 @@ Pins = Annotated[
 ]
 Timeout = Annotated[
     str | None,
-    typer.Option("--timeout", metavar="SECONDS", help="How long the gateway may take.  [default: 30]"),
+    typer.Option("--timeout", metavar="SECONDS", help="How long the gateway may take to answer.  [default: 30]"),
 ]
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from otaopenssl.environment import environment_for
 from otaopenssl.errors import Failed
 from otaopenssl.interrupts import check
-from otaopenssl.outputs import first_complaint
+from otaopenssl.outputs import complaint_words, first_complaint
 from otaopenssl.questions import Question
 from otaopenssl.runner.pipeline import Argv, Finished, Flooded, Pipeline, TimedOut
 from otaopenssl.shellwords import shell_joined
@@ -43,12 +43,14 @@ class Runner(NamedTuple):
         stdin: bytes = b"",
         stdout_fd: int | None = None,
         seconds: float = STEP_SECONDS,
+        is_bound: bool = False,
     ) -> Finished:
         """The pipeline's result, whatever its exit statuses.
 
         Standard input is ``stdin`` and then its end, and each process leads a session of its own, so that nothing waits
         at a terminal. ``is_private`` makes every file that the processes create 0600; ``stdout_fd`` receives the last
-        one's standard output in place of the result. Raises Failed where a process does not start, TimedOut where
+        one's standard output in place of the result. ``is_bound`` is for what might wait for ever, and must end even if
+        this process is killed. Raises Failed where a process does not start, TimedOut where
         ``seconds`` pass and Flooded where one prints more than 1 MiB.
         """
         check()
@@ -63,6 +65,7 @@ class Runner(NamedTuple):
                     environment=environment_for(command, self.environment),
                     umask=0o077 if is_private else -1,
                     stdout=stdout_fd if is_last else None,
+                    is_bound=is_bound,
                 )
             statuses = pipeline.wait(started + seconds, seconds)
             stdout, stderr = pipeline.captured()
@@ -83,7 +86,7 @@ class Runner(NamedTuple):
             finished = pipeline.wait_for(mark, seconds)
             if finished is not None:
                 # Its exit status says nothing: where it cannot listen s_server ends with 0.
-                said = first_complaint(finished.stderr) or f"not within {seconds:g} seconds"
+                said = complaint_words(finished.stderr) or f"not within {seconds:g} seconds"
                 hint = f"the command was: {finished.shown()}"
                 raise Failed(f"'{shell_joined(command[:2])}' did not begin to serve: {said}", hint=hint)
             yield

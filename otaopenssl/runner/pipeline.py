@@ -99,7 +99,7 @@ class Pipeline:
     ) -> None:
         """Start the next process; ``stdout`` is a descriptor for what it prints, where nobody is to read it.
 
-        One that ``is_bound`` ends with this process, even where that is killed; for a process without other threads.
+        One that ``is_bound`` ends with this process, even where that is killed; as long as that has one thread.
         """
         self._commands.append(command)
         # A signal between the start and the append would leave a process that nobody ends.
@@ -116,7 +116,8 @@ class Pipeline:
                     stderr=subprocess.PIPE,
                     umask=umask,
                     start_new_session=True,
-                    preexec_fn=_ending_with_parent() if is_bound else None,
+                    # Between fork and exec another thread might hold a lock for ever.
+                    preexec_fn=_ending_with_parent() if is_bound and threading.active_count() == 1 else None,
                 )
             except (OSError, ValueError) as error:
                 words = reason(error) if isinstance(error, OSError) else str(error)
