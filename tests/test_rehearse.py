@@ -5,6 +5,7 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -110,9 +111,8 @@ def test_no_network(tmp_path: Path) -> None:
     found = shutil.which("unshare") and shutil.which("ip")
     can = found and subprocess.run(probe, capture_output=True, check=False).returncode == 0
     require(bool(can), "no network namespaces, or no unshare and ip programs")
-    words = "ip link set lo up && exec python -m otaopenssl rehearse"
-    path = Path(subprocess.sys.executable).parent  # type: ignore[attr-defined]
-    command = ["unshare", "-rn", "bash", "-c", words.replace("python", str(path / "python"), 1)]
+    words = f"ip link set lo up && exec {sys.executable} -m otaopenssl rehearse"
+    command = ["unshare", "-rn", "bash", "-c", words]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
