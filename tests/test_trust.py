@@ -286,7 +286,7 @@ def test_secrets_of_the_archive_are_kept(
 def device_cn(port: int, root: Path, device: Path, version: ssl.TLSVersion) -> str:
     """What the gateway answers to Python's ssl as a device that trusts ``root``."""
     context = ssl.create_default_context(cafile=str(root))
-    # OTA Community Edition's CA has basic constraints that are not critical, which Python 3.13 minds and no device does.
+    # The basic constraints of OTA Community Edition's CA are not critical, which Python 3.13 minds and no device does.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     context.minimum_version = context.maximum_version = version
     context.load_cert_chain(device / "client.pem", device / "pkey.pem")
