@@ -35,9 +35,9 @@ def root(
     directory: Directory = None,
     openssl: OpenSSL = None,
 ) -> None:
-    """Make a self-signed fleet root CA: ca.key and ca.crt in the devices directory.
+    """Make a self-signed fleet root CA.
 
-    Prints the path of ca.crt. An existing CA is never overwritten.
+    Makes ca.key and ca.crt in the devices directory and prints the path of ca.crt. An existing CA is never overwritten.
 
     \b
     Example:
@@ -60,9 +60,10 @@ def server(
     directory: Directory = None,
     openssl: OpenSSL = None,
 ) -> None:
-    """Make a server CA and a server certificate for the gateway of an own OTA server.
+    """Make a server CA and a server certificate.
 
-    The certificate is for the server's name. Prints the path of server.chain.pem. Nothing is ever overwritten.
+    They are for the gateway of an own OTA server, whose name the certificate is for. Prints the path of
+    server.chain.pem. Nothing is ever overwritten.
 
     \b
     Example:
@@ -107,10 +108,10 @@ def device(
     directory: Directory = None,
     openssl: OpenSSL = None,
 ) -> None:
-    """Issue a device certificate, signed by the fleet root CA (guide steps 1 and 2).
+    """Issue a device certificate (guide steps 1 and 2).
 
-    Where a gateway is named, its root certificate is fetched as well (steps 3 and 4). Prints the device directory. It
-    is there whole, or not at all; an existing one is never overwritten.
+    It is signed by the fleet root CA. Where a gateway is named, its root certificate is fetched as well (steps 3 and
+    4). Prints the device directory. It is there whole, or not at all; an existing one is never overwritten.
 
     \b
     Example:
@@ -162,10 +163,11 @@ def rehearse(
     directory: Directory = None,
     openssl: OpenSSL = None,
 ) -> None:
-    """Rehearse the whole guide on this machine: a fleet root CA, a gateway that demands certificates, a device.
+    """Rehearse the guide with a gateway on this machine.
 
-    Fetches root.crt from the gateway by the guide's line, then connects as the device and as two strangers, with each
-    version of TLS, and prints what came of it. Nothing of the project is touched. No network is needed.
+    Makes a fleet root CA, a gateway that demands certificates, and a device. Fetches root.crt from the gateway by the
+    guide's line, then connects as the device and as two strangers, with each version of TLS, and prints what came of
+    it. Nothing of the project is touched. No network is needed.
 
     \b
     Example:
@@ -188,7 +190,9 @@ def show(
     directory: Directory = None,
     openssl: OpenSSL = None,
 ) -> None:
-    """Show a device's certificate: names, serial number, validity, usages, fingerprint, files.
+    """Show what is in a device's certificate.
+
+    Names, serial number, validity, usages and fingerprint, and the files beside it.
 
     \b
     Example:
