@@ -195,3 +195,31 @@ def test_a_rehearsals_script_whose_gateway_ends(tmp_path: Path, real_openssl: st
     assert ran.returncode == 1
     assert "the device, TLS 1.3: accepted\n" in ran.stdout
     assert "no certificate, TLS 1.2: no answer\n" in ran.stdout
+
+
+def test_a_signal_while_root_crt_is_put_in_its_place_finds_it_there(tmp_path: Path, pki: Pki) -> None:
+    """The moment of the rename is not cut in two: the file is there, and that is what is said."""
+    with s_server(pki, "direct", "root") as port:
+        arguments = ["gateway", "root", "--gateway", "localhost", "--port", str(port), "--out", "root.crt"]
+        script = (
+            "import os, signal, sys\n"
+            "from otaopenssl import gateway\n"
+            "real = gateway.replace\n"
+            "gateway.replace = lambda *given: (os.kill(os.getpid(), signal.SIGINT), real(*given))\n"
+            "from otaopenssl.cli import run\n"
+            f"sys.exit(run({arguments!r}))\n"
+        )
+        command = [sys.executable, "-c", script]
+        ended = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (0, "root.crt\n"), ended.stderr
+    assert (tmp_path / "root.crt").read_bytes() == pki.pem("direct", "root")
+
+
+def test_an_answer_of_more_than_1_mib(tmp_path: Path, real_openssl: str) -> None:
+    """What openssl itself would stop at 100 KB is stopped by the tool as well, and said of the gateway."""
+    body = f'[ "$1" = s_client ] || exec {real_openssl} "$@"\nyes | head -c 2000000\n'
+    program = write_program(tmp_path / "openssl", f"#!/bin/bash\n{body}")
+    ran = run("gateway", "root", "--gateway", "localhost", "--out", "x", "--openssl", str(program), cwd=tmp_path)
+    assert ran.status == 1
+    assert ran.error_lines == ["otaopenssl: error: gateway 'localhost:8000' sent more than 1 MiB"]
+    assert not (tmp_path / "x").exists()

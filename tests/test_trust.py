@@ -62,6 +62,7 @@ VOUCHED: dict[str, Case] = {
     **{f"pin of the key of {name}": (GENUINE, (f"KEY:{name}",), None) for name in GENUINE},
     "leaf only": (("direct",), ("direct",), None),
     "self-signed": (("alone",), ("KEY:alone",), None),
+    "leaf for another name": (("other name", "root"), ("other name",), None),
     "root twice": (("direct", "root", "root"), ("root",), None),
     "one of three pins": (GENUINE, ("attacker's root", "root", "alone"), None),
     "key of a root that is sent as cross-signed": (CROSS, ("KEY:root",), None),
@@ -122,6 +123,7 @@ UNPROVEN: dict[str, Case] = {
 UNPROVEN_GENUINE: dict[str, Case] = {
     "pin of the root": (("direct", "root"), ("root",), None),
     "CA": (("direct", "root"), (), ("root",)),
+    "pin of the root's key": (("direct", "root"), ("KEY:root",), None),
     "pins of both": (("direct", "root"), ("direct", "root"), None),
 }
 
