@@ -6,6 +6,7 @@ lines only, since a subject may hold the words that begin one. What s_client pri
 here repeats a word of its standard output.
 """
 
+import base64
 import re
 
 from otaopenssl.outputs import CERTIFICATE, PemBlock, complaint_words, is_whole_der, pem_blocks
@@ -28,9 +29,21 @@ _REASONS = (
 )
 
 
+def is_handshake_finished(stderr: bytes) -> bool:
+    """Whether a server that s_client left with exit status 0 has finished the handshake, with its standard input empty.
+
+    The status alone does not tell: a close_notify in the middle of a handshake ends s_client with 0 as well. But it
+    looks at its standard input only after the handshake, and says DONE where that has ended.
+    """
+    return b"DONE" in stderr.splitlines()
+
+
 def parse_answer(stdout: bytes) -> tuple[PemBlock, ...]:
-    """The certificates that the server sent, in its order; empty where what the guide's sed keeps is anything else."""
-    blocks = tuple(block for block in pem_blocks(stdout) if block.label == CERTIFICATE and is_whole_der(block.der))
+    """The certificates that the server sent, in its order; empty where what the guide's sed keeps is anything else.
+
+    s_client encodes each anew, so that what is written in any other way did not come from it.
+    """
+    blocks = tuple(block for block in pem_blocks(stdout) if _is_encoded_by_openssl(block))
     kept = b"".join(block.text + b"\n" for block in blocks)
     return blocks if kept == certificate_lines(stdout) and len(blocks) <= MOST_CERTIFICATES else ()
 
@@ -64,3 +77,12 @@ def certificate_lines(content: bytes) -> bytes:
             kept.append(line)
             is_inside = True
     return b"".join(kept)
+
+
+def _is_encoded_by_openssl(block: PemBlock) -> bool:
+    """Whether it is a certificate, in lines of 64 characters (RFC 7468)."""
+    if block.label != CERTIFICATE or block.der is None or not is_whole_der(block.der):
+        return False
+    body = base64.b64encode(block.der)
+    lines = [body[start : start + 64] for start in range(0, len(body), 64)]
+    return block.text == b"\n".join([b"-----BEGIN CERTIFICATE-----", *lines, b"-----END CERTIFICATE-----"])

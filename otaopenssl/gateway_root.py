@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from otaopenssl.address import Gateway
-from otaopenssl.answer import parse_answer
+from otaopenssl.answer import is_handshake_finished, parse_answer
 from otaopenssl.chain import Certificate, Role, chain_warnings
 from otaopenssl.credentials import Credentials
 from otaopenssl.durable import read_bounded
@@ -95,13 +95,15 @@ def fetch(fetching: Fetching, places: Mapping[str, str], runner: Runner, cwd: Pa
     content = read_bounded(cwd / places["device_dir"] / GATEWAY_ROOT_NAME)
     examination = Examination(parse_answer(content), runner, examined_dir)
     is_named = examination.is_for(order.gateway)
-    trust = examination.trust(order.pins, fetching.ca, address, is_proven=is_proven, is_named=is_named)
+    now = datetime.now(UTC)
+    is_meant = is_named and examination.chain[0].report.not_before <= now <= examination.chain[0].report.not_after
+    trust = examination.trust(order.pins, fetching.ca, address, is_proven=is_proven, is_meant=is_meant)
     found = chain_warnings(
         examination.chain,
         order.gateway.host,
         is_name_right=is_named,
         is_server=examination.is_server,
-        now=datetime.now(UTC),
+        now=now,
     )
     if order.credentials is not None and fetching.ca is None:
         found.append("credentials.zip holds no CA that could vouch for the gateway")
@@ -110,17 +112,14 @@ def fetch(fetching: Fetching, places: Mapping[str, str], runner: Runner, cwd: Pa
 
 
 def _asked(order: GatewayOrder, steps: Sequence[BoundStep], execution: Execution) -> tuple[str, bool]:
-    """The address that was asked, and whether the server proved to have the leaf's key: a handshake that finished.
-
-    s_client's exit status 0 says so, and nothing else does; other statuses may come after a good handshake as well.
-    """
+    """The address that was asked, and whether the server proved to have the leaf's key: a handshake that finished."""
     address = next(address for step in steps if (address := step.value("-connect")) is not None)
     is_proven = False
     try:
         for step in steps:
             finished = execution.perform(step)
             if finished is not None and step.value("-connect") is not None:
-                is_proven = finished.is_good
+                is_proven = finished.is_good and is_handshake_finished(finished.stderr)
     except NoAnswer as error:
         raise _failed(order, address, error.message) from error
     except TimedOut as error:

@@ -65,7 +65,7 @@ def take(path: Path) -> int:
 def is_held(path: Path) -> bool:
     """Whether a living run holds the lock file ``path``; a file that is not there is held by nobody."""
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
         return False
     try:

@@ -199,18 +199,21 @@ def _directory(rehearsal: Rehearsal) -> Iterator[Path]:
         with scratch.directory() as temporary:
             yield temporary
         return
-    with held():
-        try:
-            path.mkdir(mode=0o700)
-        except FileExistsError:
-            raise Unfit(f"{quoted(path)} is there already", hint="name a directory that is not there yet") from None
-        except OSError as error:
-            raise not_writable(error, str(path)) from error
+    is_made = False
     try:
+        with held():
+            try:
+                path.mkdir(mode=0o700)
+                is_made = True
+            except FileExistsError:
+                raise Unfit(f"{quoted(path)} is there already", hint="name a directory that is not there yet") from None
+            except OSError as error:
+                raise not_writable(error, str(path)) from error
         yield path
     except BaseException:
         with held():
-            shutil.rmtree(path)
+            if is_made:
+                shutil.rmtree(path)
         raise
 
 

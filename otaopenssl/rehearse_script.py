@@ -93,6 +93,7 @@ class _Writer:
         fetching = script_body(order, self._gateway_text(order), self._places(Who.DEVICE, gateway.host, port))
         return [
             f'[ -d {real_dir} ] || {{ echo "no device: {self._rehearsal.uuid} is not there" >&2; exit 4; }}',
+            'echo "this script does not check whether the gateway\'s certificate is for its name" >&2',
             *self._configs(),
             *device_exports(self._rehearsal.uuid, None),
             'mkdir -p "${device_dir}"',

@@ -4,6 +4,7 @@ What a run that was killed left behind is removed by the next one; never that of
 """
 
 import os
+import re
 import shutil
 import stat
 from collections.abc import Iterator
@@ -16,6 +17,9 @@ from otaopenssl.interrupts import held
 
 _PREFIX = "otaopenssl-"
 _LIFE_LOCK = ".lock"
+_INNER_NAME = "run"
+# As tempfile.mkdtemp makes one.
+_NAME = re.compile(rf"{_PREFIX}[a-z0-9_]{{8}}")
 
 
 @contextmanager
@@ -37,13 +41,13 @@ def directory() -> Iterator[Path]:
                 (path / f"{_LIFE_LOCK}.new").rename(path / _LIFE_LOCK)
             except OSError as error:
                 raise not_writable(error, str(parent)) from error
-        inner = path / "run"
+        inner = path / _INNER_NAME
         inner.mkdir(mode=0o700)
         yield inner
     finally:
         with held():
             if path is not None:
-                shutil.rmtree(path)
+                _remove(path)
             if life_lock is not None:
                 os.close(life_lock)
 
@@ -52,7 +56,23 @@ def _sweep(parent: Path) -> None:
     """Remove what dead runs of this user left."""
     for path in parent.glob(f"{_PREFIX}*"):
         with suppress(OSError):
-            found = path.lstat()
-            is_ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077
-            if is_ours and (path / _LIFE_LOCK).exists() and not locks.is_held(path / _LIFE_LOCK):
-                shutil.rmtree(path)
+            if _is_ours(path) and not locks.is_held(path / _LIFE_LOCK):
+                _remove(path)
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a directory has the name, owner, mode and content that a run gives its own."""
+    found, lock = path.lstat(), (path / _LIFE_LOCK).lstat()
+    is_private = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077
+    is_lock = stat.S_ISREG(lock.st_mode) and not lock.st_size
+    names = set(os.listdir(path))  # noqa: PTH208 - names, not paths
+    return is_private and is_lock and names <= {_LIFE_LOCK, _INNER_NAME} and _NAME.fullmatch(path.name) is not None
+
+
+def _remove(path: Path) -> None:
+    """Remove a run's directory, its lock last: where that is missing, no other run dares to go on with it."""
+    if (path / _INNER_NAME).exists():
+        shutil.rmtree(path / _INNER_NAME)
+    for name in (_LIFE_LOCK, f"{_LIFE_LOCK}.new"):
+        (path / name).unlink(missing_ok=True)
+    path.rmdir()

@@ -74,12 +74,13 @@ class Examination:
         """Whether the leaf's usages let it be a server's."""
         return self._leads(0, _ANSWER_NAME, SERVER_CHAIN_CHECK)
 
-    def trust(self, pins: Sequence[str], ca: Anchors | None, shown: str, *, is_proven: bool, is_named: bool) -> Trust:
+    def trust(self, pins: Sequence[str], ca: Anchors | None, shown: str, *, is_proven: bool, is_meant: bool) -> Trust:
         """Who vouches for the chain; ``pins`` are digests, any one of which is enough, ``ca`` is that of an archive.
 
         Certificates above the pinned ones are taken from the gateway itself, where it ``is_proven`` to have the leaf's
-        key, and that leaf is pinned or ``is_named`` for the gateway. Raises Failed where a pin or a CA is given and
-        does not vouch for the leaf as a server's, or another certificate came along. ``shown`` names the gateway.
+        key, and that leaf is pinned, or ``is_meant``: for the gateway's name, and valid. Raises Failed where a pin or a
+        CA is given and does not vouch for the leaf as a server's, or another certificate came along. ``shown`` names
+        the gateway.
         """
         by = []
         vouched: set[int] = set()
@@ -95,7 +96,7 @@ class Examination:
             raise self._refused(f"gateway {quoted(shown)} sent a certificate that does not belong to its chain")
         above = [certificate for index, certificate in enumerate(self.chain) if index not in vouched]
         is_pinned = not {self.chain[0].sha256, self.chain[0].key_sha256}.isdisjoint(pins)
-        if above and not (is_proven and (is_pinned or is_named)):
+        if above and not (is_proven and (is_pinned or is_meant)):
             words = f"gateway {quoted(shown)}: {' and '.join(by)} cannot vouch for the {above[-1].role} that it sent"
             hint = "ask the gateway's operator for the fingerprint of the topmost certificate, and pin that as well"
             raise self._refused(words, hint=hint)

@@ -245,8 +245,11 @@ def _floods(peer: socket.socket, stopped: threading.Event) -> None:
         peer.sendall(b"-----BEGIN CERTIFICATE-----\n\x00\xff\x1b[31m" * 2000)
 
 
-def replaying(*certificates: bytes) -> Talk:
-    """Sends certificates (DER) whose keys it has not, by the plain messages of TLS 1.2 (RFC 5246), and hangs up."""
+CLOSE_NOTIFY = b"\x15\x03\x03\x00\x02\x01\x00"
+
+
+def replaying(*certificates: bytes, ending: bytes = b"") -> Talk:
+    """Sends certificates (DER) whose keys it has not, by the plain messages of TLS 1.2 (RFC 5246), then ``ending``."""
 
     def sized(content: bytes, length: int) -> bytes:
         return len(content).to_bytes(length, "big") + content
@@ -258,6 +261,7 @@ def replaying(*certificates: bytes) -> Talk:
         chain = sized(b"".join(sized(certificate, 3) for certificate in certificates), 3)
         for kind, message in ((b"\x02", hello), (b"\x0b", chain)):
             peer.sendall(b"\x16\x03\x03" + sized(kind + sized(message, 3), 2))
+        peer.sendall(ending)
 
     return talk
 

@@ -204,8 +204,41 @@ def test_against_a_gateway_that_the_device_does_not_trust(project: Path, gateway
 
 
 @pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("pkey.pem", None, "pkey.pem' cannot be read"),
+        ("client.pem", b"garbage", "client.pem' is no PEM file"),
+        ("root.crt", b"", "root.crt' is no PEM file"),
+    ],
+)
+def test_against_with_a_device_that_cannot_connect(project: Path, name: str, content: bytes | None, words: str) -> None:
+    """What is wrong with the device's own files is told before anybody is connected to."""
+    assert run("device", "--uuid", "d1", cwd=project).status == 0
+    path = project / "myservername" / "devices" / "d1" / name
+    path.unlink(missing_ok=True)
+    if content is not None:
+        path.write_bytes(content)
+    with refusing() as port:
+        done = run("rehearse", "--against", f"127.0.0.1:{port}", "--uuid", "d1", cwd=project)
+    assert done.status == 4
+    assert words in done.error_lines[0]
+
+
+def test_configuration_files_that_cannot_be_written_beside(project: Path) -> None:
+    """A directory that is read-only in the project is not so in the rehearsal, where the missing files are rendered."""
+    certs = project / "certs"
+    certs.chmod(0o555)
+    done = run("rehearse", "--keep", "../kept", cwd=project)
+    certs.chmod(0o755)
+    assert done.status == 0, done.err
+    assert (project.parent / "kept" / "certs").stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
+        (["--pin", "sha256:00"], 2, "pin"),
+        (["--pin", f"sha256:{'0' * 64}"], 2, "--against"),
         (["--against", "localhost"], 2, "--uuid"),
         (["--against", "https://u:secret@h", "--uuid", "d1"], 2, "password"),
         (["--against", "localhost", "--uuid", "nosuch"], 4, "nosuch"),

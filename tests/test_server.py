@@ -1,6 +1,7 @@
 """`otaopenssl server`: a server CA and a certificate under it, staged, checked and published whole."""
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -139,3 +140,32 @@ def test_devices_link_to_the_server_ca(made: Path) -> None:
     for arguments in (["root"], ["device", "--uuid", "d"]):
         assert run(*arguments, "--server-name", NAME, cwd=made.parent).status == 0
     assert (made / "devices" / "d" / "ca.pem").read_bytes() == (made / "server_ca.pem").read_bytes()
+
+
+def test_a_key_that_is_not_the_certificates(tmp_path: Path) -> None:
+    """A team's own text that signs another key than server.key's is found out."""
+    assert run("procedure", "export", "ota-connect-2019.7", "own", cwd=tmp_path).status == 0
+    path = tmp_path / "own" / "server.sh"
+    path.write_text(
+        path.read_text().replace('req -new -key "${SERVER_DIR}/server.key"', 'req -new -key "${SERVER_DIR}/ca.key"')
+    )
+    failed = run("server", "--procedure", "own", cwd=tmp_path)
+    assert failed.status == 1
+    assert "'server.key' is not the private key of 'server.crt'" in failed.error_lines[0]
+    assert not (tmp_path / "myservername").exists()
+
+
+def test_keys_are_published_first(tmp_path: Path) -> None:
+    """Where a power loss comes between, what is missing is a certificate, never the key of one that is there."""
+    script = (
+        "import os, sys\n"
+        "from otaopenssl import workbench\n"
+        "real = os.link\n"
+        "os.link = lambda source, target: (real(source, target), print(os.path.basename(target)))\n"
+        "from otaopenssl.cli import run\n"
+        "sys.exit(run(['server']))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    published = [name for name in done.stdout.splitlines() if name in MADE - {".gitignore"}]
+    assert published[:2] == ["ca.key", "server.key"]
+    assert set(published) == MADE - {".gitignore", "devices"}

@@ -15,7 +15,7 @@ import pytest
 
 from otaopenssl.outputs import pem_blocks
 from tests.conftest import Ran, openssl, plain_names, require, run, tree, write_program
-from tests.servers import Pki, nginx, replaying, s_server, tcp_server
+from tests.servers import CLOSE_NOTIFY, Pki, nginx, replaying, s_server, tcp_server
 from tests.test_guide import UUID
 from tests.test_hostile import refused
 
@@ -94,6 +94,7 @@ ATTACKS: dict[str, Case] = {
     "a client's certificate, CA": (("client", "root"), (), ("root",)),
     "a client's certificate, pin": (("client", "root"), ("root",), None),
     "above the pin, for another name": (("other name", "cross", "old root"), ("KEY:root",), None),
+    "above the pin, expired": (("expired", "cross", "old root"), ("KEY:root",), None),
     "above the CA, for another name": (("other name", "cross", "old root"), (), ("root",)),
     "wrong server_ca.pem": (GENUINE, (), ("old root",)),
     "server_ca.pem beside another leaf": (("attacker's leaf", "root"), (), ("root",)),
@@ -159,15 +160,17 @@ def test_gateways_that_are_not(tmp_path: Path, pki: Pki, ports: dict[tuple[str, 
         assert pki.sha256(name).replace(":", "").lower() in err
 
 
-def replayed(tmp_path: Path, pki: Pki, case: Case) -> AbstractContextManager[int]:
+def replayed(pki: Pki, case: Case, ending: bytes = b"") -> AbstractContextManager[int]:
     ders = [block.der or b"" for block in pem_blocks(pki.pem(*case[0]))]
-    return tcp_server(replaying(*ders))
+    return tcp_server(replaying(*ders, ending=ending))
 
 
+# After a close_notify s_client ends with exit status 0, as after a good handshake.
+@pytest.mark.parametrize("ending", [b"", CLOSE_NOTIFY], ids=["hangs up", "close_notify"])
 @pytest.mark.parametrize("case", UNPROVEN.values(), ids=UNPROVEN.keys())
-def test_certificates_of_others_prove_nothing(tmp_path: Path, pki: Pki, case: Case) -> None:
+def test_certificates_of_others_prove_nothing(tmp_path: Path, pki: Pki, case: Case, ending: bytes) -> None:
     """Who has the key of none of them cannot have a certificate of his own accepted beside those of others."""
-    with replayed(tmp_path, pki, case) as port:
+    with replayed(pki, case, ending) as port:
         arguments = asking(tmp_path, pki, case, {case[0]: port})
         err = refused(tmp_path, *ROOT, *arguments, status=1)
     assert re.search("cannot vouch for|does not (lead|belong) to", err)
@@ -178,7 +181,7 @@ def test_certificates_of_others_prove_nothing(tmp_path: Path, pki: Pki, case: Ca
 @pytest.mark.parametrize("case", UNPROVEN_GENUINE.values(), ids=UNPROVEN_GENUINE.keys())
 def test_certificates_that_are_all_vouched_for_need_no_proof(tmp_path: Path, pki: Pki, case: Case) -> None:
     """A gateway that demands a certificate ends the handshake; what it sent is good where each of it is vouched for."""
-    with replayed(tmp_path, pki, case) as port:
+    with replayed(pki, case) as port:
         ran = run(*ROOT, *asking(tmp_path, pki, case, {case[0]: port}), cwd=tmp_path)
     assert ran.status == 0, ran.err
     assert (tmp_path / "root.crt").read_bytes() == pki.pem(*case[0])
