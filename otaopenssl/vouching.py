@@ -72,7 +72,7 @@ class Examination:
     @property
     def is_server(self) -> bool:
         """Whether the leaf's usages let it be a server's."""
-        return self._leads(0, _ANSWER_NAME, SERVER_CHAIN_CHECK)
+        return self._leads(0, _name(0), SERVER_CHAIN_CHECK, chain=_name(0))
 
     def trust(self, pins: Sequence[str], ca: Anchors | None, shown: str, *, is_proven: bool, is_meant: bool) -> Trust:
         """Who vouches for the chain; ``pins`` are digests, any one of which is enough, ``ca`` is that of an archive.
@@ -127,10 +127,9 @@ class Examination:
         self._write(_ANCHORS_NAME, b"".join([anchors.pem, *(self.chain[index].pem for index in sorted(indexes))]))
         return _ANCHORS_NAME
 
-    def _leads(self, index: int, trusted: str, question: Question = CHAIN_CHECK) -> bool:
+    def _leads(self, index: int, trusted: str, question: Question = CHAIN_CHECK, *, chain: str = _ANSWER_NAME) -> bool:
         """Whether a certificate leads to one in the file ``trusted``; to none, where that is empty."""
-        finished = self._runner.ask(question, _name(index), cwd=self._directory, trusted=trusted, chain=_ANSWER_NAME)
-        return finished.is_good
+        return self._runner.ask(question, _name(index), cwd=self._directory, trusted=trusted, chain=chain).is_good
 
     def _certificate(self, blocks: Sequence[PemBlock], index: int) -> Certificate:
         name = _name(index)
