@@ -26,8 +26,6 @@ from otaopenssl.texts import Procedure
 # Where root.crt is first written when it is for no device.
 _STAGED_DIR = "gateway"
 _EXAMINED_DIR = "examined"
-# Where a dry-run's script writes it first, in the device directory.
-_SCRIPT_DIR = ".otaopenssl-root"
 
 
 class State(StrEnum):
@@ -95,8 +93,10 @@ def save_root(order: RootOrder, launch: Launch) -> Saved:
 def script(order: RootOrder, program: str | None) -> Script:
     """What ``otaopenssl gateway root`` would run, without running or writing anything."""
     text = order.gateway.text(order.procedure)
+    # A name of its own for each script, so that what a killed one left is in nobody's way.
+    name = f"otaopenssl-{os.urandom(8).hex()}"
     if order.uuid is None:
-        staged = f"/tmp/otaopenssl-{os.urandom(8).hex()}"  # noqa: S108 - the script makes it, and fails if it is there
+        staged = f"/tmp/{name}"  # noqa: S108 - the script makes it, and fails if it is there
         path = f"./{order.out}" if order.out.startswith("-") else order.out
         before = [
             f"root_crt={shell_quoted(path)}",
@@ -104,10 +104,10 @@ def script(order: RootOrder, program: str | None) -> Script:
             f"export device_dir={staged}",
         ]
     else:
-        staged = f"{order.server.places()['DEVICES_DIR']}/{order.uuid}/{_SCRIPT_DIR}"
+        staged = f"{order.server.places()['DEVICES_DIR']}/{order.uuid}/.{name}"
         before = [
             '[ -d "${device_dir}" ] || { echo "no device: ${device_dir} is not there" >&2; exit 4; }',
-            f'root_crt="${{device_dir}}/{GATEWAY_ROOT_NAME}" device_dir="${{device_dir}}/{_SCRIPT_DIR}"',
+            f'root_crt="${{device_dir}}/{GATEWAY_ROOT_NAME}" device_dir="${{device_dir}}/.{name}"',
         ]
     body = [
         *before,
