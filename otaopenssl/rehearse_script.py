@@ -48,7 +48,8 @@ class _Writer:
     def __init__(self, rehearsal: Rehearsal) -> None:
         self._rehearsal = rehearsal
         self._procedure = rehearsal.procedure
-        self._temporary = None if rehearsal.kept_dir else f"/tmp/otaopenssl-{os.urandom(8).hex()}"  # noqa: S108
+        name = f"otaopenssl-{os.urandom(8).hex()}"
+        self._temporary = None if rehearsal.kept_dir else f"/tmp/{name}"  # noqa: S108 - the script makes it, or fails
         directory = rehearsal.kept_dir or Path(str(self._temporary))
         self._server = Server(directory, rehearsal.server.name)
         self._stranger = Server(directory, rehearsal.stranger_name)
