@@ -62,11 +62,11 @@ class Fetched(NamedTuple):
     trust: Trust
 
     @property
-    def advised_pin(self) -> str:
-        """The certificate to pin: the root, or else the last one of the leaf's chain."""
+    def advised_pins(self) -> tuple[str, ...]:
+        """The certificates to pin: each root, or else the last one of the leaf's chain."""
         related = [certificate for certificate in self.chain if certificate.role is not Role.UNRELATED]
-        root = next((certificate for certificate in related if certificate.role is Role.ROOT), related[-1])
-        return f"sha256:{root.sha256}"
+        roots = [certificate for certificate in related if certificate.role is Role.ROOT] or related[-1:]
+        return tuple(dict.fromkeys(f"sha256:{root.sha256}" for root in roots))
 
 
 class Fetching(NamedTuple):

@@ -21,15 +21,14 @@ def _question(line: str) -> Question:
 VERSION = _question("openssl version")
 CERTIFICATE_REPORT = _question("openssl x509 -in FILE -noout -text")
 PUBLIC_KEY_REPORT = _question("openssl pkey -in FILE -noout -text_pub")
-# Of a certificate that came from outside its key is asked for alone: a report may hold a text that looks like one.
-PUBLIC_KEY = _question("openssl x509 -in FILE -noout -pubkey")
+# Of a certificate that came from outside its key is asked for without a report, which may hold a text that looks like
+# one; and it is printed anew, since openssl reads more forms of it than the one that it writes.
+PUBLIC_KEY = _question("openssl x509 -in FILE -pubkey")
 HOST_CHECK = _question("openssl x509 -in FILE -noout -checkhost HOST")
 ADDRESS_CHECK = _question("openssl x509 -in FILE -noout -checkip ADDRESS")
 # -trusted alone: no certificate of the system vouches for another. When each is valid is told apart.
-CHAIN_CHECK = _question("openssl verify -no_check_time -partial_chain -trusted TRUSTED -untrusted CHAIN FILE")
-SERVER_CHAIN_CHECK = _question(
-    "openssl verify -no_check_time -partial_chain -purpose sslserver -trusted TRUSTED -untrusted CHAIN FILE"
-)
+SIGNER_CHECK = _question("openssl verify -no_check_time -partial_chain -trusted TRUSTED FILE")
+SERVER_USAGE_CHECK = _question("openssl verify -no_check_time -partial_chain -purpose sslserver -trusted FILE FILE")
 SELF_SIGNED_CHECK = _question("openssl verify -no_check_time -check_ss_sig -trusted FILE FILE")
 SERVER_CHECK = _question("openssl verify -purpose sslserver -trusted TRUSTED FILE")
 # The archive comes on standard input, so that the private key in it is on no disk; -legacy is for what 3.0 calls so.
@@ -43,8 +42,8 @@ QUESTIONS = (
     PUBLIC_KEY,
     HOST_CHECK,
     ADDRESS_CHECK,
-    CHAIN_CHECK,
-    SERVER_CHAIN_CHECK,
+    SIGNER_CHECK,
+    SERVER_USAGE_CHECK,
     SELF_SIGNED_CHECK,
     SERVER_CHECK,
     ARCHIVED_CAS,

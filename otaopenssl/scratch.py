@@ -32,8 +32,9 @@ def directory() -> Iterator[Path]:
     life_lock: int | None = None
     try:
         with held():
-            parent = Path(tempfile.gettempdir())
+            parent = Path("/tmp")  # noqa: S108 - its name in a message, until a better one is found
             try:
+                parent = Path(tempfile.gettempdir())
                 _sweep(parent)
                 path = Path(tempfile.mkdtemp(prefix=_PREFIX))
                 # Held before it has its name, so that no other run takes it for a dead one's.

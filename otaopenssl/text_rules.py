@@ -94,6 +94,9 @@ def _check_fetching(text: Text) -> None:
         asks = step.kind == "s_client | sed"
         if asks != bool(_written(step)) or (asks and step.redirect != _GATEWAY_ROOT_WORD):
             refuse(text.file, step.line, "one 's_client … | sed …', and it alone, must write ${device_dir}/root.crt")
+        for option in ("-nbio", "-prexit", "-reconnect"):
+            if asks and step.has(option):
+                refuse(text.file, step.line, f"'{option}' prints a chain that belongs to another handshake")
         if asks and not _is_gateway_address(step.option("-connect") or ()):
             refuse(text.file, step.line, "'-connect' must be ${device_gateway}: and a port")
     fetching = [step for step in text.steps if step.redirect]

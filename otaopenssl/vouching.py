@@ -14,24 +14,24 @@ from otaopenssl.chain import Certificate, Role
 from otaopenssl.credentials import Credentials
 from otaopenssl.digest import sha256
 from otaopenssl.errors import Failed, quoted
-from otaopenssl.outputs import CERTIFICATE, PemBlock, first_complaint, is_name_match, pem_blocks
+from otaopenssl.outputs import CERTIFICATE, CertificateReport, PemBlock, first_complaint, is_name_match, pem_blocks
 from otaopenssl.questions import (
     ADDRESS_CHECK,
     ARCHIVED_CAS,
-    CHAIN_CHECK,
     HOST_CHECK,
     LEGACY_ARCHIVED_CAS,
     PUBLIC_KEY,
     SELF_SIGNED_CHECK,
-    SERVER_CHAIN_CHECK,
-    Question,
+    SERVER_USAGE_CHECK,
+    SIGNER_CHECK,
 )
 from otaopenssl.reports import ask_report
 from otaopenssl.runner import Runner
 
-_ANSWER_NAME = "answer.pem"
 _ANCHORS_NAME = "anchors.pem"
 _STANDARD_INPUT = "/dev/stdin"
+# Two for each certificate, and more than enough for those of one name that have a reason to be there.
+_MOST_SIGNER_CHECKS = 400
 _OPERATOR_HINT = "compare the fingerprints with the gateway's operator: another server may have answered"
 
 
@@ -50,16 +50,29 @@ class Anchors(NamedTuple):
     key_digests: frozenset[str]
 
 
+class _Found(NamedTuple):
+    """What openssl says of one certificate that was sent."""
+
+    pem: bytes
+    sha256: str
+    key_sha256: str
+    report: CertificateReport
+    is_self_signed: bool
+
+
 class Examination:
-    """The certificates of one answer, which openssl is asked about in ``directory``, that is the caller's own."""
+    """The certificates of one answer, which openssl is asked about in ``directory``, that is the caller's own.
+
+    Raises Failed where openssl cannot read one, or it is written in another way than openssl would.
+    """
 
     def __init__(self, blocks: Sequence[PemBlock], runner: Runner, directory: Path) -> None:
         self._runner = runner
         self._directory = directory
-        (directory / _ANSWER_NAME).write_bytes(b"".join(block.text + b"\n" for block in blocks))
-        for index, block in enumerate(blocks):
-            self._write(_name(index), block.text + b"\n")
-        self.chain = tuple(self._certificate(blocks, index) for index in range(len(blocks)))
+        self._checks_left = _MOST_SIGNER_CHECKS
+        found = [self._found(block, index) for index, block in enumerate(blocks)]
+        self._signers = self._signers_of(found)
+        self.chain = tuple(self._certificate(found, index) for index in range(len(found)))
 
     def is_for(self, gateway: Gateway) -> bool:
         """Whether the leaf is for the gateway's name, as openssl matches names (RFC 6125)."""
@@ -72,7 +85,7 @@ class Examination:
     @property
     def is_server(self) -> bool:
         """Whether the leaf's usages let it be a server's."""
-        return self._leads(0, _name(0), SERVER_CHAIN_CHECK, chain=_name(0))
+        return self._runner.ask(SERVER_USAGE_CHECK, _name(0), cwd=self._directory).is_good
 
     def trust(self, pins: Sequence[str], ca: Anchors | None, shown: str, *, is_proven: bool, is_meant: bool) -> Trust:
         """Who vouches for the chain; ``pins`` are digests, any one of which is enough, ``ca`` is that of an archive.
@@ -85,79 +98,99 @@ class Examination:
         by = []
         vouched: set[int] = set()
         if ca is not None:
-            vouched |= self._under(ca, shown, "the CA in credentials.zip")
+            vouched |= self._vouched(ca, shown, "the CA in credentials.zip")
             by.append("the CA in credentials.zip")
         if pins:
-            vouched |= self._under(Anchors(b"", frozenset(pins), frozenset(pins)), shown, "a pinned certificate")
+            vouched |= self._vouched(Anchors(b"", frozenset(pins), frozenset(pins)), shown, "a pinned certificate")
             by.append("the pin" if len(pins) == 1 else "a pin")
         if not by:
             return Trust((), ())
         if any(certificate.role is Role.UNRELATED for certificate in self.chain):
             raise self._refused(f"gateway {quoted(shown)} sent a certificate that does not belong to its chain")
+        if not self.is_server:
+            raise self._refused(f"gateway {quoted(shown)}: its certificate is not one of a server")
         above = [certificate for index, certificate in enumerate(self.chain) if index not in vouched]
         is_pinned = not {self.chain[0].sha256, self.chain[0].key_sha256}.isdisjoint(pins)
         if above and not (is_proven and (is_pinned or is_meant)):
-            words = f"gateway {quoted(shown)}: {' and '.join(by)} cannot vouch for the {above[-1].role} that it sent"
+            unproven = "" if is_proven else ", and it did not finish the handshake"
+            words = f"{' and '.join(by)} cannot vouch for the {above[-1].role} that it sent{unproven}"
             hint = "ask the gateway's operator for the fingerprint of the topmost certificate, and pin that as well"
-            raise self._refused(words, hint=hint)
+            raise self._refused(f"gateway {quoted(shown)}: {words}", hint=hint)
         return Trust(tuple(by), tuple(above))
 
-    def _under(self, anchors: Anchors, shown: str, what: str) -> set[int]:
+    def _vouched(self, anchors: Anchors, shown: str, what: str) -> set[int]:
         """Which certificates the anchors vouch for: they are among them, or an anchor's key has signed them.
 
         One that has an anchor's key and another's signature leads to the anchor, as a CA does that another CA has
-        signed, but what it says is nobody's word. Raises Failed where the leaf leads to none, or is no server's.
+        signed, but what it says is nobody's word. Raises Failed where the leaf leads to none.
         """
-        by_digest = {index for index, c in enumerate(self.chain) if c.sha256 in anchors.digests}
-        by_key = {index for index, c in enumerate(self.chain) if c.key_sha256 in anchors.key_digests}
-        matching = by_digest | by_key
-        if not self._leads(0, self._trusted(anchors, matching)):
+        trusted = {i for i, c in enumerate(self.chain) if c.sha256 in anchors.digests}
+        vouched = trusted | {i for i, c in enumerate(self.chain) if c.key_sha256 in anchors.key_digests}
+        # Those whose keys are trusted; of these, those whose content is.
+        keys, vouched = vouched, trusted | {i for i in vouched if self.chain[i].is_self_signed}
+        if anchors.pem:
+            (self._directory / _ANCHORS_NAME).write_bytes(anchors.pem)
+            vouched |= {i for i in self._signers if i not in keys and self._is_signed_by(i, _ANCHORS_NAME)}
+        grows = True
+        while grows:
+            new = {i for i, signers in self._signers.items() if i not in vouched and signers & (keys | vouched)}
+            vouched, grows = vouched | new, bool(new)
+        if 0 not in keys | vouched:
             raise self._refused(f"gateway {quoted(shown)}: its chain does not lead to {what}")
-        if not self._leads(0, self._trusted(anchors, matching), SERVER_CHAIN_CHECK):
-            raise self._refused(f"gateway {quoted(shown)}: its certificate is not one of a server")
-        vouched = by_digest | {index for index in by_key if self.chain[index].is_self_signed}
-        for index, certificate in enumerate(self.chain):
-            others = {other for other in matching if self.chain[other].sha256 != certificate.sha256}
-            if index not in vouched and self._leads(index, self._trusted(anchors, others)):
-                vouched.add(index)
         return vouched
 
-    def _trusted(self, anchors: Anchors, indexes: set[int]) -> str:
-        """The name of a file with the anchors and those certificates."""
-        self._write(_ANCHORS_NAME, b"".join([anchors.pem, *(self.chain[index].pem for index in sorted(indexes))]))
-        return _ANCHORS_NAME
+    def _signers_of(self, found: Sequence[_Found]) -> dict[int, set[int]]:
+        """For the leaf and every certificate that it leads to: which of the others have signed it."""
+        signers: dict[int, set[int]] = {}
+        waiting = [0]
+        while waiting:
+            index = waiting.pop(0)
+            if index in signers:
+                continue
+            signers[index] = {
+                other
+                for other, candidate in enumerate(found)
+                # openssl takes a trusted copy of a certificate for its signer.
+                if candidate.sha256 != found[index].sha256
+                and _plain(candidate.report.subject) == _plain(found[index].report.issuer)
+                and self._is_signed_by(index, _name(other))
+            }
+            waiting += sorted(signers[index])
+        # A copy of what belongs to the chain belongs to it.
+        copies = {found[index].sha256: index for index in signers}
+        return {i: signers[copies[one.sha256]] for i, one in enumerate(found) if one.sha256 in copies}
 
-    def _leads(self, index: int, trusted: str, question: Question = CHAIN_CHECK, *, chain: str = _ANSWER_NAME) -> bool:
-        """Whether a certificate leads to one in the file ``trusted``; to none, where that is empty."""
-        return self._runner.ask(question, _name(index), cwd=self._directory, trusted=trusted, chain=chain).is_good
+    def _is_signed_by(self, index: int, trusted: str) -> bool:
+        """Whether one of the certificates in the file ``trusted`` has signed a certificate, or is it."""
+        self._checks_left -= 1
+        if self._checks_left < 0:
+            raise Failed("the gateway sent more certificates of one name than are looked at", hint=_OPERATOR_HINT)
+        return self._runner.ask(SIGNER_CHECK, _name(index), cwd=self._directory, trusted=trusted).is_good
 
-    def _certificate(self, blocks: Sequence[PemBlock], index: int) -> Certificate:
-        name = _name(index)
+    def _found(self, block: PemBlock, index: int) -> _Found:
+        name, pem = _name(index), block.text + b"\n"
+        (self._directory / name).write_bytes(pem)
         report, _ = ask_report(self._runner, name, cwd=self._directory, shown=f"certificate {index + 1}")
+        key_digest, printed = _key_digest(self._runner, name, self._directory)
+        if printed != block.der:
+            raise Failed(f"certificate {index + 1} that the gateway sent is not in DER", hint=_OPERATOR_HINT)
         is_self_signed = (
             report.subject == report.issuer and self._runner.ask(SELF_SIGNED_CHECK, name, cwd=self._directory).is_good
         )
-        der = blocks[index].der or b""
-        if der == blocks[0].der:
+        return _Found(pem, sha256(block.der), key_digest, report, is_self_signed)
+
+    def _certificate(self, found: Sequence[_Found], index: int) -> Certificate:
+        one = found[index]
+        if one.sha256 == found[0].sha256:
             role = Role.LEAF
-        elif not self._leads(0, name):
+        elif index not in self._signers:
             role = Role.UNRELATED
         else:
-            role = Role.ROOT if is_self_signed else Role.INTERMEDIATE
-        return Certificate(
-            blocks[index].text + b"\n",
-            sha256(der),
-            _key_digest(self._runner, name, self._directory),
-            report,
-            role,
-            is_self_signed,
-        )
+            role = Role.ROOT if one.is_self_signed else Role.INTERMEDIATE
+        return Certificate(one.pem, one.sha256, one.key_sha256, one.report, role, one.is_self_signed)
 
     def _refused(self, words: str, *, hint: str = _OPERATOR_HINT) -> Failed:
         return Failed(words, hint=hint, details=[certificate.shown() for certificate in self.chain])
-
-    def _write(self, name: str, content: bytes) -> None:
-        (self._directory / name).write_bytes(content)
 
 
 def server_ca(credentials: Credentials, runner: Runner, cwd: Path) -> Anchors | None:
@@ -173,7 +206,7 @@ def server_ca(credentials: Credentials, runner: Runner, cwd: Path) -> Anchors | 
         return None
     blocks = [block.text + b"\n" for block in pem_blocks(content) if block.label == CERTIFICATE]
     try:
-        key_digests = frozenset(_key_digest(runner, _STANDARD_INPUT, cwd, stdin=block) for block in blocks)
+        key_digests = frozenset(_key_digest(runner, _STANDARD_INPUT, cwd, stdin=block)[0] for block in blocks)
     except Failed as error:
         raise credentials.unreadable_server_ca() from error
     digests = frozenset(sha256(block.der or b"") for block in pem_blocks(b"".join(blocks)))
@@ -192,15 +225,24 @@ def _archived_cas(credentials: Credentials, archive: bytes, runner: Runner, cwd:
     return finished.stdout
 
 
-def _key_digest(runner: Runner, name: str, cwd: Path, *, stdin: bytes = b"") -> str:
-    """The SHA-256 digest of a certificate's SubjectPublicKeyInfo in DER. Raises Failed."""
+def _key_digest(runner: Runner, name: str, cwd: Path, *, stdin: bytes = b"") -> tuple[str, bytes]:
+    """The SHA-256 digest of a certificate's SubjectPublicKeyInfo, and the certificate, both as openssl writes them.
+
+    Raises Failed.
+    """
     finished = runner.ask(PUBLIC_KEY, name, cwd=cwd, stdin=stdin)
-    blocks = pem_blocks(finished.stdout)
-    if not finished.is_good or len(blocks) != 1 or blocks[0].der is None:
+    ders = {block.label: block.der for block in pem_blocks(finished.stdout)}
+    key, certificate = ders.get("PUBLIC KEY"), ders.get(CERTIFICATE)
+    if not finished.is_good or len(ders) != 2 or key is None or certificate is None:
         words = first_complaint(finished.stderr) or "it prints no public key"
         hint = f"the command was: {finished.shown()}"
         raise Failed(f"openssl cannot read a certificate's public key: {words}", hint=hint)
-    return sha256(blocks[0].der)
+    return sha256(key), certificate
+
+
+def _plain(name: str) -> str:
+    """A name as far as names are compared (RFC 5280, 7.1); whether they match is openssl's to say."""
+    return " ".join(name.casefold().split())
 
 
 def _name(index: int) -> str:

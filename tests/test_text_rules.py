@@ -26,6 +26,7 @@ ROOT_CRT = "> ${device_dir}/root.crt"
         ("gateway.sh", "8000", "${device_gateway_port}", "${device_gateway_port} has no value in gateway.sh"),
         ("gateway.sh", "-showcerts", "-showcerts -cert ${DEVICES_DIR}/x", "${DEVICES_DIR} has no value in gateway.sh"),
         ("gateway.sh", "-showcerts", "-showcerts -sess_out /x", "writes a file"),
+        ("gateway.sh", "-showcerts", "-showcerts -prexit", "belongs to another handshake"),
         ("gateway-port.sh", ROOT_CRT, "> ${device_dir}/other.crt", "and it alone, must write ${device_dir}/root.crt"),
         ("server.sh", "${SERVER_DIR}/server.key", "${SERVER_DIR}/other.key", "writes ${SERVER_DIR}/server.key"),
         ("server.sh", "> \"${SERVER_DIR}", "> \"${DEVICES_DIR}", "must begin with ${SERVER_DIR}/"),

@@ -13,7 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from otaopenssl import vouching
+from otaopenssl.environment import environment
+from otaopenssl.errors import Failed
+from otaopenssl.ids import ServerName
 from otaopenssl.outputs import pem_blocks
+from otaopenssl.runner import Runner
+from otaopenssl.vouching import Examination
 from tests.conftest import Ran, openssl, plain_names, require, run, tree, write_program
 from tests.servers import CLOSE_NOTIFY, Pki, nginx, replaying, s_server, tcp_server
 from tests.test_guide import UUID
@@ -56,6 +62,7 @@ def zipped(path: Path, pki: Pki, *members: str) -> str:
 
 # What a gateway sends, what is pinned, and what the archive holds, which vouch for it.
 Case = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...] | None]
+BOTH = ("leaf", "intermediate", "root", "cross", "old root")
 CROSS = ("leaf", "intermediate", "cross", "old root")
 VOUCHED: dict[str, Case] = {
     **{f"pin of {name}": (GENUINE, (name,), None) for name in GENUINE},
@@ -66,6 +73,11 @@ VOUCHED: dict[str, Case] = {
     "root twice": (("direct", "root", "root"), ("root",), None),
     "one of three pins": (GENUINE, ("attacker's root", "root", "alone"), None),
     "key of a root that is sent as cross-signed": (CROSS, ("KEY:root",), None),
+    "root and cross, pin of the root": (BOTH, ("root",), None),
+    "root and cross, pin of the other root": (BOTH, ("old root",), None),
+    "root and cross, pin of the leaf": (BOTH, ("leaf",), None),
+    "root and cross, CA": (BOTH, (), ("old root",)),
+    "root and cross, turned": (("leaf", "old root", "root", "cross", "intermediate"), ("old root",), None),
     "expired": (("expired", "root"), ("root",), None),
     "server_ca.pem": (GENUINE, (), ("root",)),
     "server_ca.pem, of the intermediate": (GENUINE, (), ("intermediate",)),
@@ -185,6 +197,36 @@ def test_certificates_that_are_all_vouched_for_need_no_proof(tmp_path: Path, pki
         ran = run(*ROOT, *asking(tmp_path, pki, case, {case[0]: port}), cwd=tmp_path)
     assert ran.status == 0, ran.err
     assert (tmp_path / "root.crt").read_bytes() == pki.pem(*case[0])
+
+
+def examined(tmp_path: Path, real_openssl: str, content: bytes) -> Examination:
+    runner = Runner(real_openssl, environment(ServerName("s")))
+    return Examination(pem_blocks(content), runner, tmp_path)
+
+
+def test_a_certificate_that_is_not_in_der(tmp_path: Path, pki: Pki, real_openssl: str) -> None:
+    """Openssl takes a certificate in another form for its signed twin, so that only one form is looked at."""
+    assert len(examined(tmp_path, real_openssl, pki.pem("direct", "root")).chain) == 2
+    (der,) = (block.der or b"" for block in pem_blocks(pki.pem("root")))
+    # The same length in three bytes where two are enough.
+    twin = der[:1] + b"\x83\x00" + der[2:4] + der[4:]
+    body = base64.b64encode(twin).decode()
+    lines = [body[start : start + 64] for start in range(0, len(body), 64)]
+    pem = "\n".join(["-----BEGIN CERTIFICATE-----", *lines, "-----END CERTIFICATE-----", ""]).encode()
+    (tmp_path / "twin.pem").write_bytes(pem)
+    assert der[1] == 0x82
+    openssl("x509", "-in", "twin.pem", "-noout", cwd=tmp_path)
+    with pytest.raises(Failed, match="not in DER"):
+        examined(tmp_path, real_openssl, pki.pem("direct", "root") + pem)
+
+
+def test_how_much_is_looked_at_is_bounded(
+    tmp_path: Path, pki: Pki, real_openssl: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many certificates of one name must not keep the tool busy for ever."""
+    monkeypatch.setattr(vouching, "_MOST_SIGNER_CHECKS", 2)
+    with pytest.raises(Failed, match="more certificates of one name"):
+        examined(tmp_path, real_openssl, pki.pem(*BOTH))
 
 
 def test_a_device_needs_the_pin_too(project: Path, pki: Pki, ports: dict[tuple[str, ...], int]) -> None:

@@ -106,7 +106,8 @@ def tell(fetched: Fetched) -> None:
         terminal.note(f"  vouched for by {' and '.join(fetched.trust.by)}")
     else:
         terminal.note("  nothing vouches for it: compare the fingerprint with what the gateway's operator tells you;")
-        terminal.note(f"  '--pin {fetched.advised_pin}' has it checked from then on")
+        pins = " ".join(f"--pin {pin}" for pin in fetched.advised_pins)
+        terminal.note(f"  '{pins}' has it checked from then on")
 
 
 def document(fetched: Fetched) -> dict[str, object]:

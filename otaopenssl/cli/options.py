@@ -60,7 +60,7 @@ Pins = Annotated[
     typer.Option(
         "--pin",
         metavar="sha256:DIGEST",
-        help="Accept the gateway only if its chain leads to this certificate or public key (SPKI); may be repeated.",
+        help="Accept the gateway only if its chain leads to this certificate or public key (SPKI), or one of several.",
     ),
 ]
 Timeout = Annotated[
