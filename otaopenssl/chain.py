@@ -30,7 +30,6 @@ class Role(StrEnum):
 class Certificate(NamedTuple):
     """A certificate that was sent: the digests of its DER and of its public key (SPKI), its facts, and what it is."""
 
-    pem: bytes
     sha256: str
     key_sha256: str
     report: CertificateReport

@@ -5,7 +5,6 @@ URL. Source: guide step 3; OTA Community Edition, scripts/start.sh.
 """
 
 import io
-import lzma
 import struct
 import zipfile
 import zlib
@@ -39,7 +38,6 @@ _FAULTS = (
     OverflowError,
     struct.error,
     zlib.error,
-    lzma.LZMAError,
 )
 
 

@@ -132,15 +132,19 @@ class _Writer:
         exported = [f"export device_gateway={host} device_gateway_port={port}"]
         body: Body = ["", *exported, _REQUEST, *_JUDGE.splitlines()]
         last: Who | None = None
-        rehearse = self._text("rehearse.sh")
-        for trial in trials_of(rehearse):
+        for trial in trials_of(self._text("rehearse.sh")):
             if trial.who is not last:
                 server, uuid = self._owner(trial.who)
                 body += ["", *server_exports(server), *device_exports(uuid, None)]
             last = trial.who
             body += answering([_shown(trial, self._places(trial.who, host, port))])
-        offered = " ".join(expected for expected in Came if expected in {t.expected for t in trials_of(rehearse)})
-        return [*body, "", f"for what in {offered}; do", '  [[ "${tried}" == *" ${what}"* ]]', "done"]
+        return [
+            *body,
+            "",
+            f"for what in {Came.ACCEPTED} {Came.REFUSED}; do",
+            '  [[ "${tried}" == *" ${what}"* ]]',
+            "done",
+        ]
 
     def _text(self, name: str) -> Text:
         text = self._procedure.text(name)

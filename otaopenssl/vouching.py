@@ -14,7 +14,7 @@ from otaopenssl.chain import Certificate, Role
 from otaopenssl.credentials import Credentials
 from otaopenssl.digest import sha256
 from otaopenssl.errors import Failed, quoted
-from otaopenssl.outputs import CERTIFICATE, CertificateReport, PemBlock, first_complaint, is_name_match, pem_blocks
+from otaopenssl.outputs import CERTIFICATE, PemBlock, first_complaint, is_name_match, pem_blocks
 from otaopenssl.questions import (
     ADDRESS_CHECK,
     ARCHIVED_CAS,
@@ -50,20 +50,11 @@ class Anchors(NamedTuple):
     key_digests: frozenset[str]
 
 
-class _Found(NamedTuple):
-    """What openssl says of one certificate that was sent."""
-
-    pem: bytes
-    sha256: str
-    key_sha256: str
-    report: CertificateReport
-    is_self_signed: bool
-
-
 class Examination:
     """The certificates of one answer, which openssl is asked about in ``directory``, that is the caller's own.
 
-    Raises Failed where openssl cannot read one, or it is written in another way than openssl would.
+    ``chain`` are the certificates, ``is_server`` says whether the leaf's usages let it be a server's. Raises Failed
+    where openssl cannot read one, or it is written in another way than openssl would.
     """
 
     def __init__(self, blocks: Sequence[PemBlock], runner: Runner, directory: Path) -> None:
@@ -72,7 +63,8 @@ class Examination:
         self._checks_left = _MOST_SIGNER_CHECKS
         found = [self._found(block, index) for index, block in enumerate(blocks)]
         self._signers = self._signers_of(found)
-        self.chain = tuple(self._certificate(found, index) for index in range(len(found)))
+        self.chain = tuple(one._replace(role=self._role(found, index)) for index, one in enumerate(found))
+        self.is_server = runner.ask(SERVER_USAGE_CHECK, _name(0), cwd=directory).is_good
 
     def is_for(self, gateway: Gateway) -> bool:
         """Whether the leaf is for the gateway's name, as openssl matches names (RFC 6125)."""
@@ -81,11 +73,6 @@ class Examination:
         else:
             finished = self._runner.ask(HOST_CHECK, _name(0), cwd=self._directory, host=gateway.host)
         return is_name_match(finished.stdout)
-
-    @property
-    def is_server(self) -> bool:
-        """Whether the leaf's usages let it be a server's."""
-        return self._runner.ask(SERVER_USAGE_CHECK, _name(0), cwd=self._directory).is_good
 
     def trust(self, pins: Sequence[str], ca: Anchors | None, shown: str, *, is_proven: bool, is_meant: bool) -> Trust:
         """Who vouches for the chain; ``pins`` are digests, any one of which is enough, ``ca`` is that of an archive.
@@ -124,10 +111,10 @@ class Examination:
         One that has an anchor's key and another's signature leads to the anchor, as a CA does that another CA has
         signed, but what it says is nobody's word. Raises Failed where the leaf leads to none.
         """
-        trusted = {i for i, c in enumerate(self.chain) if c.sha256 in anchors.digests}
-        vouched = trusted | {i for i, c in enumerate(self.chain) if c.key_sha256 in anchors.key_digests}
+        exact = {i for i, c in enumerate(self.chain) if c.sha256 in anchors.digests}
         # Those whose keys are trusted; of these, those whose content is.
-        keys, vouched = vouched, trusted | {i for i in vouched if self.chain[i].is_self_signed}
+        keys = exact | {i for i, c in enumerate(self.chain) if c.key_sha256 in anchors.key_digests}
+        vouched = exact | {i for i in keys if self.chain[i].is_self_signed}
         if anchors.pem:
             (self._directory / _ANCHORS_NAME).write_bytes(anchors.pem)
             vouched |= {i for i in self._signers if i not in keys and self._is_signed_by(i, _ANCHORS_NAME)}
@@ -139,7 +126,7 @@ class Examination:
             raise self._refused(f"gateway {quoted(shown)}: its chain does not lead to {what}")
         return vouched
 
-    def _signers_of(self, found: Sequence[_Found]) -> dict[int, set[int]]:
+    def _signers_of(self, found: Sequence[Certificate]) -> dict[int, set[int]]:
         """For the leaf and every certificate that it leads to: which of the others have signed it."""
         signers: dict[int, set[int]] = {}
         waiting = [0]
@@ -167,9 +154,10 @@ class Examination:
             raise Failed("the gateway sent more certificates of one name than are looked at", hint=_OPERATOR_HINT)
         return self._runner.ask(SIGNER_CHECK, _name(index), cwd=self._directory, trusted=trusted).is_good
 
-    def _found(self, block: PemBlock, index: int) -> _Found:
-        name, pem = _name(index), block.text + b"\n"
-        (self._directory / name).write_bytes(pem)
+    def _found(self, block: PemBlock, index: int) -> Certificate:
+        """What openssl says of one certificate; its role is known once all are."""
+        name = _name(index)
+        (self._directory / name).write_bytes(block.text + b"\n")
         report, _ = ask_report(self._runner, name, cwd=self._directory, shown=f"certificate {index + 1}")
         key_digest, printed = _key_digest(self._runner, name, self._directory)
         if printed != block.der:
@@ -177,17 +165,14 @@ class Examination:
         is_self_signed = (
             report.subject == report.issuer and self._runner.ask(SELF_SIGNED_CHECK, name, cwd=self._directory).is_good
         )
-        return _Found(pem, sha256(block.der), key_digest, report, is_self_signed)
+        return Certificate(sha256(block.der), key_digest, report, Role.UNRELATED, is_self_signed)
 
-    def _certificate(self, found: Sequence[_Found], index: int) -> Certificate:
-        one = found[index]
-        if one.sha256 == found[0].sha256:
-            role = Role.LEAF
-        elif index not in self._signers:
-            role = Role.UNRELATED
-        else:
-            role = Role.ROOT if one.is_self_signed else Role.INTERMEDIATE
-        return Certificate(one.pem, one.sha256, one.key_sha256, one.report, role, one.is_self_signed)
+    def _role(self, found: Sequence[Certificate], index: int) -> Role:
+        if found[index].sha256 == found[0].sha256:
+            return Role.LEAF
+        if index not in self._signers:
+            return Role.UNRELATED
+        return Role.ROOT if found[index].is_self_signed else Role.INTERMEDIATE
 
     def _refused(self, words: str, *, hint: str = _OPERATOR_HINT) -> Failed:
         return Failed(words, hint=hint, details=[certificate.shown() for certificate in self.chain])

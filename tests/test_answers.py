@@ -146,7 +146,7 @@ def certificate(role: Role, key: tuple[str, int | None], signature: str, begins:
     """A made-up one, valid from so many days from now to so many."""
     times = NOW + begins * DAY, NOW + ends * DAY
     report = CertificateReport(3, 1, "CN = x", "CN = y", *times, signature, *key, None, False, None, False, None)
-    return Certificate(b"", "", "", report, role, role is Role.ROOT)
+    return Certificate("", "", report, role, role is Role.ROOT)
 
 
 EC, SHA256 = ("id-ecPublicKey", 256), "ecdsa-with-SHA256"

@@ -2,14 +2,13 @@
 
 import os
 import re
-from datetime import UTC, datetime
 from pathlib import Path
 
 from otaopenssl import gateway as gateways
 from otaopenssl.address import Gateway, parse_gateway, parse_port
 from otaopenssl.chain import Certificate, parse_pin
 from otaopenssl.cli import session, terminal
-from otaopenssl.cli.facts import facts
+from otaopenssl.cli.facts import facts, valid_until
 from otaopenssl.cli.options import Asking, Place, Running
 from otaopenssl.credentials import Credentials
 from otaopenssl.errors import BadInput, Error, quoted, raise_all
@@ -161,11 +160,9 @@ def _order(running: Running, asking: Asking, uuid: str | None, out: str | None, 
 
 def _lines(certificate: Certificate) -> list[str]:
     report = certificate.report
-    left = (report.not_after - datetime.now(UTC)).days
-    days = f"{left} days left" if left >= 0 else "expired"
     issuer = "self-signed" if certificate.is_self_signed else f"issued by {quoted(report.issuer)}"
     return [
         f"  {certificate.role}: {quoted(report.subject)}, {issuer}",
-        f"    valid {report.not_before:%Y-%m-%d %H:%M:%S} to {report.not_after:%Y-%m-%d %H:%M:%S} UTC ({days})",
+        f"    valid {report.not_before:%Y-%m-%d %H:%M:%S} to {valid_until(report)}",
         f"    sha256:{certificate.sha256}",
     ]
