@@ -78,6 +78,11 @@ def read_bounded(path: Path, largest: int = LARGEST_FILE) -> bytes:
     return content
 
 
+def is_unfinished(name: str) -> bool:
+    """Whether a file of this name is one that another run is just writing."""
+    return name.startswith(".") and name.endswith(".new")
+
+
 def check_writable(path: Path, shown: str) -> list[Error]:
     """No error, or the one for a directory in which nothing can be made; ``shown`` names it in the message."""
     if os.access(path, os.W_OK | os.X_OK):

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from otaopenssl import durable
-from otaopenssl.durable import not_writable, write_new
+from otaopenssl.durable import is_unfinished, not_writable, write_new
 from otaopenssl.errors import Error, Unfit, quoted, reason
 from otaopenssl.interrupts import held
 from otaopenssl.layout import HIDDEN_DIR_NAME, Server
@@ -20,9 +20,10 @@ def check(server: Server) -> None:
     if not path.is_dir():
         raise Unfit(f"{quoted(server.shown(path))} is no directory", hint=hint)
     try:
-        names = {entry.name for entry in os.scandir(path)} - {".gitignore", HIDDEN_DIR_NAME}
+        names = {entry.name for entry in os.scandir(path) if not is_unfinished(entry.name)}
     except OSError as error:
         raise Unfit(f"{quoted(server.shown(path))} cannot be read: {reason(error)}", hint=hint) from error
+    names -= {".gitignore", HIDDEN_DIR_NAME}
     if names and not ({"devices", "server_ca.pem"} & names):
         raise Unfit(f"{quoted(server.shown(path))} is there and is no server directory", hint=hint)
 
