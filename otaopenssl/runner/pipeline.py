@@ -3,7 +3,9 @@
 The key that ``ecparam -genkey`` prints goes into the next process and through no memory of this one.
 """
 
+import math
 import os
+import select
 import signal
 import subprocess
 import threading
@@ -11,13 +13,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
 
 from otaopenssl.errors import Failed, quoted, reason
-from otaopenssl.interrupts import held
+from otaopenssl.interrupts import check, held
 from otaopenssl.shellwords import shell_joined
 
 LARGEST_OUTPUT = 1024 * 1024
+_PIPE_SIZE = 64 * 1024
+# Signals reach the main thread alone; the others ask this often, in seconds.
+_LONGEST_DEAFNESS = 0.2
 
 _WHICH_PROGRAM = "check which openssl runs: otaopenssl --openssl PATH names another"
 
@@ -68,9 +72,8 @@ class Pipeline:
         self._stdin = stdin
         self._commands: list[Argv] = []
         self._processes: list[subprocess.Popen[bytes]] = []
-        self._readers: list[_Reader] = []
-        self._last: IO[bytes] | None = None
-        self._too_much = threading.Event()
+        self._output: _Pipe | None = None
+        self._errors = _Pipe()
 
     def __enter__(self) -> "Pipeline":
         return self
@@ -80,11 +83,9 @@ class Pipeline:
             self._kill()
             for process in self._processes:
                 process.wait()
-            for reader in self._readers:
-                # A process that left the group may hold the stream open; nothing waits for it.
-                reader.join(1.0)
-            if self._last is not None and self._last not in [reader.stream for reader in self._readers]:
-                self._last.close()
+            for pipe in (self._output, self._errors):
+                if pipe is not None:
+                    pipe.close()
 
     def start(
         self,
@@ -102,9 +103,10 @@ class Pipeline:
         One that ``is_bound`` ends with this process, even where that is killed; as long as that has one thread.
         """
         self._commands.append(command)
+        before = self._output
         # A signal between the start and the append would leave a process that nobody ends.
-        with held(), _input(self._stdin if self._last is None else b"") as first_stdin:
-            stdin = first_stdin if self._last is None else self._last
+        with held(), _input(self._stdin) if before is None else before.reading_end() as stdin:
+            self._output = None if stdout is not None else _Pipe()
             try:
                 process = subprocess.Popen(
                     list(command),
@@ -112,8 +114,8 @@ class Pipeline:
                     cwd=cwd,
                     env=dict(environment),
                     stdin=stdin,
-                    stdout=subprocess.PIPE if stdout is None else stdout,
-                    stderr=subprocess.PIPE,
+                    stdout=stdout if self._output is None else self._output.writing,
+                    stderr=self._errors.writing,
                     umask=umask,
                     start_new_session=True,
                     # Between fork and exec another thread might hold a lock for ever.
@@ -124,54 +126,51 @@ class Pipeline:
                 hint = "check that the program is an executable file for this machine"
                 raise Failed(f"{quoted(executable)} does not start: {words}", hint=hint) from error
             self._processes.append(process)
-            if self._last is not None:
-                self._last.close()
-            self._last = process.stdout
-            self._read(process.stderr)
+            if self._output is not None:
+                self._output.writing.close()
 
     def wait(self, deadline: float, seconds: float) -> tuple[int, ...]:
         """The exit statuses, once every process has ended and closed what it wrote to."""
-        self._read(self._last)
-        for reader in self._readers:
-            reader.join(max(0.0, deadline - time.monotonic()))
-        if self._too_much.is_set():
-            raise Flooded(f"'{self._shown()}' printed more than {LARGEST_OUTPUT} bytes", hint=_WHICH_PROGRAM)
-        if not any(reader.is_alive() for reader in self._readers):
-            with suppress(subprocess.TimeoutExpired):
-                return tuple(process.wait(max(0.0, deadline - time.monotonic())) for process in self._processes)
+        self._take(deadline, lambda: False)
+        if not self._open_pipes() and all(_has_ended(process, deadline) for process in self._processes):
+            return tuple(process.wait() for process in self._processes)
         raise TimedOut(f"'{self._shown()}' did not end within {seconds:g} seconds", hint=_WHICH_PROGRAM)
 
     def captured(self) -> tuple[bytes, bytes]:
-        """Standard output of the last process and standard error of all, in the order of the pipeline."""
-        by_stream = {reader.stream: reader.content for reader in self._readers}
-        stdout = by_stream.get(self._last, b"") if self._last is not None else b""
-        return stdout, b"".join(by_stream[process.stderr] for process in self._processes if process.stderr)
+        """Standard output of the last process and standard error of all, as they came."""
+        return b"" if self._output is None else bytes(self._output.content), bytes(self._errors.content)
 
     def wait_for(self, mark: bytes, seconds: float) -> Finished | None:
         """None once the last process has printed ``mark``; what it did, where it ended or time passed before."""
-        stream = self._last
-        if stream is None:
+        output = self._output
+        if output is None:
             raise ValueError("a pipeline without standard output")
-        with held():
-            watch = _Watch(stream, mark)
-            self._readers.append(watch)
-        if watch.seen.wait(seconds) and watch.is_marked:
+        self._take(time.monotonic() + seconds, lambda: mark in output.content)
+        if mark in output.content:
+            with held():
+                _Drain(self._open_pipes()).start()
+                self._output, self._errors = None, _Pipe()
             return None
         self._kill()
         statuses = tuple(process.wait() for process in self._processes)
-        for reader in self._readers:
-            reader.join(1.0)
         return Finished(self._commands, statuses, *self.captured(), seconds)
 
-    def _read(self, stream: IO[bytes] | None) -> None:
-        # A signal between a reader's start and the append would leave its stream to be closed under it.
-        with held():
-            if stream is not None:
-                self._readers.append(_Reader(stream, self._stop_flood))
+    def _take(self, deadline: float, is_enough: Callable[[], bool]) -> None:
+        """Read what is printed until both streams have ended, ``is_enough``, or time has passed."""
+        self._errors.writing.close()
+        while (pipes := self._open_pipes()) and not is_enough():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return
+            for pipe in _readable(pipes, min(left, _LONGEST_DEAFNESS)):
+                pipe.take()
+                if len(pipe.content) > LARGEST_OUTPUT:
+                    words = f"'{self._shown()}' printed more than {LARGEST_OUTPUT} bytes"
+                    raise Flooded(words, hint=_WHICH_PROGRAM)
+            check()
 
-    def _stop_flood(self) -> None:
-        self._too_much.set()
-        self._kill()
+    def _open_pipes(self) -> "list[_Pipe]":
+        return [pipe for pipe in (self._output, self._errors) if pipe is not None and pipe.is_open]
 
     def _kill(self) -> None:
         for process in self._processes:
@@ -186,21 +185,87 @@ class Pipeline:
         return " | ".join(shell_joined(command[:2]) for command in self._commands)
 
 
-class _Reader(threading.Thread):
-    """Reads one stream to its end or to the largest size; two streams of a process must be read at once."""
+class _Pipe:
+    """A pipe from processes to this one: what has come through it, and whether more may come."""
 
-    def __init__(self, stream: IO[bytes], on_flood: Callable[[], None]) -> None:
+    def __init__(self) -> None:
+        self.reading, writing = os.pipe()
+        self.writing = os.fdopen(writing, "wb", buffering=0)
+        self.content = bytearray()
+        self.is_open = True
+
+    def take(self) -> None:
+        """Read once what is there; the end of the stream closes the pipe."""
+        taken = os.read(self.reading, _PIPE_SIZE)
+        self.content += taken
+        if not taken:
+            self.close()
+
+    @contextmanager
+    def reading_end(self) -> Iterator[int]:
+        """The descriptor to read from, for another process; the pipe is closed here after the block."""
+        try:
+            yield self.reading
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Let both ends go."""
+        self.writing.close()
+        if self.is_open:
+            self.is_open = False
+            os.close(self.reading)
+
+
+class _Drain(threading.Thread):
+    """Reads pipes to their ends and keeps nothing of it: a server that nobody listens to would stop."""
+
+    def __init__(self, pipes: Sequence[_Pipe]) -> None:
         super().__init__(daemon=True)
-        self.stream = stream
-        self.content = b""
-        self._on_flood = on_flood
-        self.start()
+        self._pipes = list(pipes)
 
     def run(self) -> None:
-        with self.stream:
-            self.content = self.stream.read(LARGEST_OUTPUT + 1)
-        if len(self.content) > LARGEST_OUTPUT:
-            self._on_flood()
+        while self._pipes:
+            for pipe in _readable(self._pipes, None):
+                pipe.take()
+                pipe.content.clear()
+            self._pipes = [pipe for pipe in self._pipes if pipe.is_open]
+
+
+def _readable(pipes: Sequence[_Pipe], seconds: float | None) -> list[_Pipe]:
+    """Those pipes of which there is something to read, or the end; none after ``seconds``."""
+    poller = select.poll()
+    for pipe in pipes:
+        poller.register(pipe.reading, select.POLLIN)
+    ready = {descriptor for descriptor, _ in poller.poll(None if seconds is None else math.ceil(seconds * 1000))}
+    return [pipe for pipe in pipes if pipe.reading in ready]
+
+
+def _has_ended(process: "subprocess.Popen[bytes]", deadline: float) -> bool:
+    """Whether the process ends before the deadline; most end in the moment after they have closed their streams."""
+    while process.poll() is None:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return False
+        check()
+        with suppress(subprocess.TimeoutExpired):
+            _wait_for_end(process, min(left, _LONGEST_DEAFNESS))
+    return True
+
+
+def _wait_for_end(process: "subprocess.Popen[bytes]", seconds: float) -> None:
+    try:
+        descriptor = os.pidfd_open(process.pid)
+    except OSError:
+        # An older kernel, where Python looks again and again.
+        process.wait(seconds)
+        return
+    try:
+        poller = select.poll()
+        poller.register(descriptor, select.POLLIN)
+        poller.poll(math.ceil(seconds * 1000))
+    finally:
+        os.close(descriptor)
 
 
 def _ending_with_parent() -> Callable[[], None]:
@@ -213,24 +278,6 @@ def _ending_with_parent() -> Callable[[], None]:
         prctl(1, signal.SIGKILL)
 
     return bind
-
-
-class _Watch(_Reader):
-    """Reads a stream to its end without keeping it, and tells when ``mark`` has come by, or the end."""
-
-    def __init__(self, stream: IO[bytes], mark: bytes) -> None:
-        self.seen = threading.Event()
-        self.is_marked = False
-        self._mark = mark
-        super().__init__(stream, lambda: None)
-
-    def run(self) -> None:
-        with self.stream:
-            for line in self.stream:
-                if not self.is_marked and self._mark in line:
-                    self.is_marked = True
-                    self.seen.set()
-        self.seen.set()
 
 
 @contextmanager
