@@ -10,18 +10,19 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from otaopenssl.errors import Failed, quoted, reason
 from otaopenssl.interrupts import check, held
+from otaopenssl.runner.pipe import Pipe, drain, input_from, readable
 from otaopenssl.shellwords import shell_joined
 
 LARGEST_OUTPUT = 1024 * 1024
-_PIPE_SIZE = 64 * 1024
 # Signals reach the main thread alone; the others ask this often, in seconds.
 _LONGEST_DEAFNESS = 0.2
+_SECONDS_OF_GRACE = 1.0
 
 _WHICH_PROGRAM = "check which openssl runs: otaopenssl --openssl PATH names another"
 
@@ -72,8 +73,9 @@ class Pipeline:
         self._stdin = stdin
         self._commands: list[Argv] = []
         self._processes: list[subprocess.Popen[bytes]] = []
-        self._output: _Pipe | None = None
-        self._errors = _Pipe()
+        self._output: Pipe | None = None
+        self._errors = Pipe()
+        self._drain: threading.Thread | None = None
 
     def __enter__(self) -> "Pipeline":
         return self
@@ -83,6 +85,11 @@ class Pipeline:
             self._kill()
             for process in self._processes:
                 process.wait()
+            # What they have started ends a moment later and lets the streams go; what left the group is not waited for.
+            self._errors.writing.close()
+            drain(self._open_pipes(), time.monotonic() + _SECONDS_OF_GRACE)
+            if self._drain is not None:
+                self._drain.join(_SECONDS_OF_GRACE)
             for pipe in (self._output, self._errors):
                 if pipe is not None:
                     pipe.close()
@@ -105,8 +112,8 @@ class Pipeline:
         self._commands.append(command)
         before = self._output
         # A signal between the start and the append would leave a process that nobody ends.
-        with held(), _input(self._stdin) if before is None else before.reading_end() as stdin:
-            self._output = None if stdout is not None else _Pipe()
+        with held(), input_from(self._stdin) if before is None else before.reading_end() as stdin:
+            self._output = None if stdout is not None else Pipe()
             try:
                 process = subprocess.Popen(
                     list(command),
@@ -148,8 +155,10 @@ class Pipeline:
         self._take(time.monotonic() + seconds, lambda: mark in output.content)
         if mark in output.content:
             with held():
-                _Drain(self._open_pipes()).start()
-                self._output, self._errors = None, _Pipe()
+                # A server that nobody listens to would stop.
+                self._drain = threading.Thread(target=drain, args=(self._open_pipes(), math.inf), daemon=True)
+                self._drain.start()
+                self._output, self._errors = None, Pipe()
             return None
         self._kill()
         statuses = tuple(process.wait() for process in self._processes)
@@ -162,14 +171,14 @@ class Pipeline:
             left = deadline - time.monotonic()
             if left <= 0:
                 return
-            for pipe in _readable(pipes, min(left, _LONGEST_DEAFNESS)):
+            for pipe in readable(pipes, min(left, _LONGEST_DEAFNESS)):
                 pipe.take()
                 if len(pipe.content) > LARGEST_OUTPUT:
                     words = f"'{self._shown()}' printed more than {LARGEST_OUTPUT} bytes"
                     raise Flooded(words, hint=_WHICH_PROGRAM)
             check()
 
-    def _open_pipes(self) -> "list[_Pipe]":
+    def _open_pipes(self) -> list[Pipe]:
         return [pipe for pipe in (self._output, self._errors) if pipe is not None and pipe.is_open]
 
     def _kill(self) -> None:
@@ -183,62 +192,6 @@ class Pipeline:
 
     def _shown(self) -> str:
         return " | ".join(shell_joined(command[:2]) for command in self._commands)
-
-
-class _Pipe:
-    """A pipe from processes to this one: what has come through it, and whether more may come."""
-
-    def __init__(self) -> None:
-        self.reading, writing = os.pipe()
-        self.writing = os.fdopen(writing, "wb", buffering=0)
-        self.content = bytearray()
-        self.is_open = True
-
-    def take(self) -> None:
-        """Read once what is there; the end of the stream closes the pipe."""
-        taken = os.read(self.reading, _PIPE_SIZE)
-        self.content += taken
-        if not taken:
-            self.close()
-
-    @contextmanager
-    def reading_end(self) -> Iterator[int]:
-        """The descriptor to read from, for another process; the pipe is closed here after the block."""
-        try:
-            yield self.reading
-        finally:
-            self.close()
-
-    def close(self) -> None:
-        """Let both ends go."""
-        self.writing.close()
-        if self.is_open:
-            self.is_open = False
-            os.close(self.reading)
-
-
-class _Drain(threading.Thread):
-    """Reads pipes to their ends and keeps nothing of it: a server that nobody listens to would stop."""
-
-    def __init__(self, pipes: Sequence[_Pipe]) -> None:
-        super().__init__(daemon=True)
-        self._pipes = list(pipes)
-
-    def run(self) -> None:
-        while self._pipes:
-            for pipe in _readable(self._pipes, None):
-                pipe.take()
-                pipe.content.clear()
-            self._pipes = [pipe for pipe in self._pipes if pipe.is_open]
-
-
-def _readable(pipes: Sequence[_Pipe], seconds: float | None) -> list[_Pipe]:
-    """Those pipes of which there is something to read, or the end; none after ``seconds``."""
-    poller = select.poll()
-    for pipe in pipes:
-        poller.register(pipe.reading, select.POLLIN)
-    ready = {descriptor for descriptor, _ in poller.poll(None if seconds is None else math.ceil(seconds * 1000))}
-    return [pipe for pipe in pipes if pipe.reading in ready]
 
 
 def _has_ended(process: "subprocess.Popen[bytes]", deadline: float) -> bool:
@@ -278,18 +231,3 @@ def _ending_with_parent() -> Callable[[], None]:
         prctl(1, signal.SIGKILL)
 
     return bind
-
-
-@contextmanager
-def _input(content: bytes) -> Iterator[int]:
-    """A descriptor to read ``content`` from and then its end; it is in memory, so that no secret in it is on a disk."""
-    if not content:
-        yield subprocess.DEVNULL
-        return
-    descriptor = os.memfd_create("input", os.MFD_CLOEXEC)
-    try:
-        os.write(descriptor, content)
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        yield descriptor
-    finally:
-        os.close(descriptor)
