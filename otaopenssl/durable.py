@@ -3,13 +3,15 @@
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 from otaopenssl.errors import Error, Unfit, quoted, reason
 
 LARGEST_FILE = 1024 * 1024
+_CHUNK = 64 * 1024
 # Read once, while there is one thread: asking for the umask sets it for a moment.
 UMASK = os.umask(0o077)
 os.umask(UMASK)
@@ -24,13 +26,13 @@ def sync_file(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_new(path: Path, content: bytes) -> None:
-    """Make the file ``path`` with ``content``, synced; it appears whole, with the mode that the caller's umask leaves.
+def write_new(path: Path, *parts: bytes, more: Iterable[bytes] = ()) -> None:
+    """Make the file ``path`` of the ``parts`` and what is ``more``, synced; it appears whole, its mode by the umask.
 
     Raises FileExistsError where anything is there.
     """
     temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}.new")
-    with _written(temporary, content):
+    with _written(temporary, chain(parts, more)):
         # A link, unlike a rename, fails where the name is taken.
         os.link(temporary, path)
     sync_file(path.parent)
@@ -43,7 +45,7 @@ def replace(path: Path, content: bytes) -> None:
     """
     temporary = path.with_name(f".{path.name}.new")
     temporary.unlink(missing_ok=True)
-    with _written(temporary, content):
+    with _written(temporary, [content]):
         if path.exists():
             temporary.chmod(path.stat().st_mode & 0o7777)
         temporary.replace(path)
@@ -51,11 +53,11 @@ def replace(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def _written(temporary: Path, content: bytes) -> Iterator[None]:
-    """Have a synced file with ``content`` for the block; its name is gone afterwards."""
+def _written(temporary: Path, parts: Iterable[bytes]) -> Iterator[None]:
+    """Have a synced file of the ``parts`` for the block; its name is gone afterwards."""
     try:
         with temporary.open("xb") as file:
-            file.write(content)
+            file.writelines(parts)
             file.flush()
             os.fsync(file.fileno())
         yield
@@ -66,13 +68,18 @@ def _written(temporary: Path, content: bytes) -> Iterator[None]:
 def read_bounded(path: Path, largest: int = LARGEST_FILE) -> bytes:
     """The content of a regular file of at most ``largest`` bytes. Raises OSError for anything else, without waiting."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         mode = os.fstat(descriptor).st_mode
         if stat.S_ISDIR(mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         if not stat.S_ISREG(mode):
             raise OSError(errno.EINVAL, "no regular file", str(path))
-        content = file.read(largest + 1)
+        # By the system's own calls: a fleet reads a dozen small files a device.
+        content = b""
+        while len(content) <= largest and (more := os.read(descriptor, _CHUNK)):
+            content += more
+    finally:
+        os.close(descriptor)
     if len(content) > largest:
         raise OSError(errno.EFBIG, f"more than {largest} bytes", str(path))
     return content

@@ -10,13 +10,12 @@ from pathlib import Path
 from otaopenssl.answer import answer_fault, certificate_lines
 from otaopenssl.durable import UMASK
 from otaopenssl.errors import BadInput, Failed, quoted, reason
+from otaopenssl.output_rules import output_fault
 from otaopenssl.outputs import (
     PUBLIC_LABELS,
-    expected_label,
     first_complaint,
     is_config_fault,
     is_public_pem,
-    is_whole_der,
     pem_blocks,
 )
 from otaopenssl.procedure import BoundStep
@@ -128,16 +127,12 @@ class Execution:
         if not path.is_file() or path.is_symlink():
             raise Failed(f"{what} missing, though it ended with exit status 0", hint=self._hint(bound))
         content = path.read_bytes()
-        if not content:
-            raise Failed(f"{what} empty, though it ended with exit status 0", hint=self._hint(bound))
-        if bound.step.programs == ("cat",):
-            return
-        expected = expected_label(bound.step.kind, is_encrypted=not bound.step.has("-nocrypt"))
-        blocks = pem_blocks(content)
-        label = blocks[0].label if blocks else None
-        if expected is not None and (label != expected or not all(is_whole_der(block.der) for block in blocks)):
-            raise Failed(f"{what} as {label or 'no whole PEM file'}, expected {expected}", hint=self._hint(bound))
-        _set_mode(path, is_public=bound.step.makes_public_files or is_public_pem(content))
+        fault = output_fault(bound, content)
+        if fault is not None:
+            said = f"{fault}, though it ended with exit status 0" if not content else fault
+            raise Failed(f"{what} {said}", hint=self._hint(bound))
+        if bound.step.programs != ("cat",):
+            _set_mode(path, is_public=bound.step.makes_public_files or is_public_pem(content))
 
     def _hint(self, bound: BoundStep) -> str:
         """What to do about an output that is wrong: most often the disk is full, which openssl does not say."""

@@ -7,10 +7,12 @@ exits 0 each time; the devices are then refused by the gateway. All of it is sai
 import os
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from otaopenssl.durable import read_bounded
-from otaopenssl.errors import Error, Unfit, quoted, raise_all, reason
+from otaopenssl.errors import Error, Failed, Unfit, quoted, raise_all, reason
 from otaopenssl.layout import Server
+from otaopenssl.leaf import parse_leaf
 from otaopenssl.outputs import (
     CERTIFICATE,
     CLIENT_AUTH,
@@ -26,8 +28,35 @@ from otaopenssl.runner import Runner
 _ANOTHER_HINT = "put a fit fleet root CA in its place; a new server name can have a new one: otaopenssl root"
 
 
-def examine(server: Server, runner: Runner | None) -> tuple[CertificateReport | None, list[Error]]:
-    """The report of ca.crt, and every reason why the fleet root CA must not sign devices.
+# What tells one state of a file from another: inode, size, time of change.
+_State = tuple[int, int, int]
+
+
+class FleetRoot(NamedTuple):
+    """A fleet root CA that was examined.
+
+    ``report`` is openssl's of ca.crt; ``name`` its subject in DER, None where that is not DER; ``state`` tells the two
+    files from others that are put in their place later.
+    """
+
+    report: CertificateReport
+    name: bytes | None
+    state: tuple[_State | None, ...]
+
+    def check_unchanged(self, server: Server) -> None:
+        """Raise Failed where ca.key or ca.crt is not the file any more that was examined."""
+        for path, before in zip((server.ca_key_path, server.ca_crt_path), self.state, strict=True):
+            now = _state(path)
+            if now != before:
+                what = "is missing, and was there" if now is None else "is another file than"
+                raise Failed(
+                    f"{quoted(server.shown(path))} {what} when the run began",
+                    hint="put the fleet root CA in place, and run the command again",
+                )
+
+
+def examine(server: Server, runner: Runner | None) -> tuple[FleetRoot | None, list[Error]]:
+    """The fleet root CA, and every reason why it must not sign devices.
 
     ``runner`` is None where no openssl is usable; then only what reading the files tells is found.
     """
@@ -38,18 +67,20 @@ def examine(server: Server, runner: Runner | None) -> tuple[CertificateReport | 
             Unfit(f"no fleet root CA in {where}", hint="run 'otaopenssl root' first, or put ca.key and ca.crt there")
         ]
     problems: list[Error] = []
-    key_is_readable = certificate_is_readable = False
+    # Before anything is read: what changes from here on is another fleet root CA.
+    state = tuple(_state(path) for path in (server.ca_key_path, server.ca_crt_path))
+    key_is_readable = False
+    certificate: bytes | None = None
     try:
         _check_key_file(server)
         key_is_readable = True
     except Unfit as problem:
         problems.append(problem)
     try:
-        _check_certificate_file(server)
-        certificate_is_readable = True
+        certificate = _certificate(server)
     except Unfit as problem:
         problems.append(problem)
-    if runner is None or not certificate_is_readable:
+    if runner is None or certificate is None:
         return None, problems
     try:
         shown = server.shown(server.ca_crt_path)
@@ -59,16 +90,31 @@ def examine(server: Server, runner: Runner | None) -> tuple[CertificateReport | 
             _check_pair(server, runner, text)
     except Error as problem:
         return None, [*problems, Unfit(problem.message, hint=problem.hint)]
-    return report, problems
+    return FleetRoot(report, _name(certificate), state), problems
 
 
 def require(server: Server, runner: Runner) -> CertificateReport:
     """The report of ca.crt of a fleet root CA that may sign devices; raises every reason why it must not at once."""
-    report, problems = examine(server, runner)
+    found, problems = examine(server, runner)
     raise_all(problems)
-    if report is None:
+    if found is None:
         raise Unfit(f"{quoted(server.shown(server.ca_crt_path))} cannot be judged", hint=_ANOTHER_HINT)
-    return report
+    return found.report
+
+
+def _state(path: Path) -> _State | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _name(certificate: bytes) -> bytes | None:
+    try:
+        return parse_leaf(certificate).subject
+    except ValueError:
+        return None
 
 
 def _check_key_file(server: Server) -> None:
@@ -86,12 +132,15 @@ def _check_key_file(server: Server) -> None:
         raise Unfit(f"{shown} is {found}, expected a PEM private key", hint=_ANOTHER_HINT)
 
 
-def _check_certificate_file(server: Server) -> None:
+def _certificate(server: Server) -> bytes:
+    """The DER of ca.crt. Raises Unfit where it is no certificate."""
     shown = quoted(server.shown(server.ca_crt_path))
     blocks = pem_blocks(_read(server.ca_crt_path, shown))
-    if not blocks or blocks[0].label != CERTIFICATE or not is_whole_der(blocks[0].der):
+    der = blocks[0].der if blocks else None
+    if der is None or blocks[0].label != CERTIFICATE or not is_whole_der(der):
         found = f"a PEM file of {blocks[0].label}" if blocks and blocks[0].label != CERTIFICATE else "something else"
         raise Unfit(f"{shown} is {found}, expected a PEM certificate", hint=_ANOTHER_HINT)
+    return der
 
 
 def _read(path: Path, shown: str) -> bytes:

@@ -76,6 +76,10 @@ class Fetching(NamedTuple):
     text: Text
     ca: Anchors | None
 
+    def steps(self, places: Mapping[str, str]) -> list[BoundStep]:
+        """The steps of the text, for a device of those places."""
+        return [step.bind({**places, **self.order.places()}) for step in self.text.steps]
+
 
 def prepared(order: GatewayOrder, procedure: Procedure, runner: Runner, cwd: Path) -> Fetching:
     """The fetching; what can be wrong with it before a gateway is asked is found out. Raises BadInput or Unfit."""
@@ -90,8 +94,7 @@ def fetch(fetching: Fetching, places: Mapping[str, str], runner: Runner, cwd: Pa
     must, or nobody vouches for it who has to.
     """
     order = fetching.order
-    steps = [step.bind({**places, **order.places()}) for step in fetching.text.steps]
-    address, is_proven = _asked(order, steps, Execution(runner, cwd, order.seconds))
+    address, is_proven = _asked(order, fetching.steps(places), Execution(runner, cwd, order.seconds))
     content = read_bounded(cwd / places["device_dir"] / GATEWAY_ROOT_NAME)
     examination = Examination(parse_answer(content), runner, examined_dir)
     is_named = examination.is_for(order.gateway)

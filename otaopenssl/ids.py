@@ -5,13 +5,21 @@ Each checked value is a type of its own, so that an unchecked string cannot beco
 
 import re
 import uuid
-from typing import NewType
+from typing import NamedTuple, NewType
 
 from otaopenssl.errors import BadInput, quoted
 
 DeviceUUID = NewType("DeviceUUID", str)
 DeviceID = NewType("DeviceID", str)
 ServerName = NewType("ServerName", str)
+
+
+class Identity(NamedTuple):
+    """Which device: its UUID, and the ID that names its CSR and chain files."""
+
+    uuid: DeviceUUID
+    device_id: DeviceID
+
 
 DEFAULT_SERVER_NAME = ServerName("myservername")
 

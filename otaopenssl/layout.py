@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from otaopenssl.ids import DeviceID, DeviceUUID, ServerName
 
+KEY_NAME = "pkey.pem"
 CERTIFICATE_NAME = "client.pem"
 GATEWAY_ROOT_NAME = "root.crt"
 # A server CA and what it has signed: a gateway needs the last two, devices the second.

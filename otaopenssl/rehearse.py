@@ -18,7 +18,7 @@ from otaopenssl.gateway import RootOrder, save_root
 from otaopenssl.gateway_root import Fetched, GatewayOrder
 from otaopenssl.ids import DeviceID, DeviceUUID
 from otaopenssl.interrupts import held, part
-from otaopenssl.layout import CERTIFICATE_NAME, GATEWAY_ROOT_NAME, Server
+from otaopenssl.layout import CERTIFICATE_NAME, GATEWAY_ROOT_NAME, KEY_NAME, Server
 from otaopenssl.outputs import pem_blocks
 from otaopenssl.program import Launch
 from otaopenssl.rehearsal import LOCAL_HOST, STRANGER, Rehearsal, Report, Row, free_port, gateway_places
@@ -171,7 +171,7 @@ def _check_device(server: Server, uuid: DeviceUUID) -> None:
     if not directory.is_dir():
         hint = "make the device first: otaopenssl device; the gateway must know its fleet root CA"
         raise Unfit(f"no device {quoted(uuid)}: {quoted(server.shown(directory))} is not there", hint=hint)
-    for name in (CERTIFICATE_NAME, "pkey.pem", GATEWAY_ROOT_NAME):
+    for name in (CERTIFICATE_NAME, KEY_NAME, GATEWAY_ROOT_NAME):
         path = directory / name
         if name == GATEWAY_ROOT_NAME and not path.exists():
             continue

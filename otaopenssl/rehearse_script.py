@@ -114,7 +114,7 @@ class _Writer:
         if gateway is not None:
             self._gateway_text(gateway)
         order = devices.Order(server, uuid, DeviceID(uuid), self._procedure, gateway)
-        return [*device_exports(uuid, None), *devices.script_body(order, text, self._missing(text))]
+        return [*device_exports(uuid, None), *devices.script_body(order, self._missing(text))]
 
     def _stranger_body(self) -> Body:
         """A device that trusts the gateway, and whose fleet root CA the gateway does not know."""

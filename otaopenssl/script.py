@@ -91,7 +91,7 @@ class Script(NamedTuple):
             "working_directory": str(self.server.project_dir),
             "environment": {**variables, **NO_TRUST_BUNDLE},
             "config_files": {name: content.decode("utf-8") for name, content in self.rendered.items()},
-            "steps": [_step_document(item, variables) for item in self.body if isinstance(item, Line)],
+            "steps": [step_document(item, variables) for item in self.body if isinstance(item, Line)],
             "script": self.text_in(style),
         }
 
@@ -117,7 +117,12 @@ def device_exports(uuid: DeviceUUID | None, device_id: DeviceID | None) -> list[
     lines = [f"export DEVICE_UUID={shell_quoted(uuid)}"]
     if device_id is not None and str(device_id) != str(uuid):
         lines.append(f"export DEVICE_ID={shell_quoted(device_id)}")
-    return [*lines, 'export device_id=${DEVICE_ID:-${DEVICE_UUID}} device_dir="${DEVICES_DIR}/${DEVICE_UUID}"']
+    return [*lines, *device_names()]
+
+
+def device_names() -> list[str]:
+    """What the guide makes of DEVICE_UUID and DEVICE_ID."""
+    return ['export device_id=${DEVICE_ID:-${DEVICE_UUID}} device_dir="${DEVICES_DIR}/${DEVICE_UUID}"']
 
 
 def here_documents(rendered: Mapping[str, bytes]) -> list[str]:
@@ -148,7 +153,8 @@ def _bundle() -> str:
     return " ".join(f"{name}={value}" for name, value in NO_TRUST_BUNDLE.items())
 
 
-def _step_document(line: Line, variables: Mapping[str, str]) -> dict[str, object]:
+def step_document(line: Line, variables: Mapping[str, str]) -> dict[str, object]:
+    """A step for programs; ``variables`` are the environment of its processes, but for the trust bundle."""
     bound = line.step.bind(line.places)
     return {
         "line": bound.step.line,

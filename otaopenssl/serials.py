@@ -39,11 +39,6 @@ class Reservation(NamedTuple):
         """The last of the numbers."""
         return self.first + self.quantity - 1
 
-    @property
-    def seed(self) -> bytes:
-        """The content of a ca.srl from which openssl goes on to ``first``."""
-        return _content(self.first - 1)
-
 
 @contextmanager
 def reserved(server: Server, quantity: int) -> Iterator[Reservation]:
@@ -56,7 +51,7 @@ def reserved(server: Server, quantity: int) -> Iterator[Reservation]:
     reservation = None
     try:
         with held():
-            reservation = _reserve(server, quantity)
+            reservation = reserve(server, quantity)
         yield reservation
     except BaseException:
         if reservation is not None and reservation.is_new:
@@ -66,22 +61,28 @@ def reserved(server: Server, quantity: int) -> Iterator[Reservation]:
         raise
 
 
-def check(server: Server) -> list[Error]:
-    """No error, or the one for a ca.srl that cannot be gone on from."""
+def seed_for(number: int) -> bytes:
+    """The content of a ca.srl from which openssl goes on to ``number``."""
+    return _content(number - 1)
+
+
+def check(server: Server, quantity: int) -> list[Error]:
+    """No error, or the one for a ca.srl from which ``quantity`` numbers cannot be taken."""
     try:
         last = _last_used(server)
     except Unfit as problem:
         return [problem]
-    return [] if last is None or last < _LARGEST else [_used_up(server)]
+    return [] if last is None or last + quantity <= _LARGEST else [_used_up(server, _LARGEST - last)]
 
 
-def _reserve(server: Server, quantity: int) -> Reservation:
+def reserve(server: Server, quantity: int) -> Reservation:
+    """The next ``quantity`` serial numbers, taken from the real ca.srl for good. Raises Unfit as ``reserved`` does."""
     with _alone(server) as path:
         last = _last_used(server)
         first = _random_first() if last is None else last + 1
         reservation = Reservation(first, quantity, last is None)
         if reservation.last > _LARGEST:
-            raise _used_up(server)
+            raise _used_up(server, _LARGEST - reservation.first + 1)
         try:
             replace(path, _content(reservation.last))
         except OSError as error:
@@ -118,9 +119,10 @@ def _last_used(server: Server) -> int | None:
     return int(line, 16)
 
 
-def _used_up(server: Server) -> Unfit:
+def _used_up(server: Server, left: int) -> Unfit:
+    many = f"{left} of the serial numbers" if left > 0 else "no serial numbers"
     return Unfit(
-        f"{quoted(server.shown(server.ca_srl_path))} has no serial numbers left: the largest has 20 bytes",
+        f"{quoted(server.shown(server.ca_srl_path))} has {many} left: the largest has 20 bytes",
         hint="make a new fleet root CA under another server name",
     )
 

@@ -2,7 +2,7 @@
 
 import re
 
-from otaopenssl.layout import CERTIFICATE_NAME, GATEWAY_ROOT_NAME, SERVER_NAMES
+from otaopenssl.layout import CERTIFICATE_NAME, GATEWAY_ROOT_NAME, KEY_NAME, SERVER_NAMES
 from otaopenssl.procedure import Step, Text
 from otaopenssl.shellwords import Place, Word, refuse
 
@@ -37,7 +37,7 @@ _REHEARSAL_ADDRESSES: dict[str, Word] = {
 }
 _NEEDED_OUTPUTS: dict[str, tuple[Word, ...]] = {
     "root.sh": ((Place("DEVICES_DIR"), "/ca.key"), (Place("DEVICES_DIR"), "/ca.crt")),
-    "device.sh": ((Place("device_dir"), "/pkey.pem"), CERTIFICATE_WORD),
+    "device.sh": ((Place("device_dir"), f"/{KEY_NAME}"), CERTIFICATE_WORD),
     "server.sh": tuple((Place("SERVER_DIR"), f"/{name}") for name in SERVER_NAMES),
     "gateway.sh": (_GATEWAY_ROOT_WORD,),
     "gateway-port.sh": (_GATEWAY_ROOT_WORD,),

@@ -46,6 +46,7 @@ class Workbench:
     def prepare_examination(self) -> Path:
         """An empty directory for files that openssl is asked about, which are never published."""
         path = self.root / ".examined"
+        shutil.rmtree(path, ignore_errors=True)
         path.mkdir()
         return path
 
@@ -55,6 +56,10 @@ class Workbench:
             self.staged.ca_srl_path.write_bytes(content)
         except OSError as error:
             raise not_writable(error, self.server.shown(self.server.hidden_dir)) from error
+
+    def discard_device(self, uuid: DeviceUUID) -> None:
+        """Remove what is staged of a device that came to nothing, so that the next one has its space."""
+        shutil.rmtree(self.staged.device_path(uuid), ignore_errors=True)
 
     def publish_device(self, uuid: DeviceUUID, commit: Callable[[], None]) -> None:
         """Put the staged directory of a device into the real tree by one rename, everything in it synced before.

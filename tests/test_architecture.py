@@ -13,14 +13,16 @@ PACKAGE = CHECKOUT / "otaopenssl"
 # A module imports only from rows above its own.
 ROWS = [
     ["errors"],
-    ["address", "departures", "digest", "ids", "interrupts", "questions", "resources", "shellwords"],
-    ["cnf", "environment", "layout", "outputs", "procedure", "render"],
-    ["answer", "attempt", "chain", "durable", "runner", "text_rules"],
-    ["credentials", "locks", "program", "reports", "script", "texts"],
-    ["configs", "execution", "fleet_root", "scratch", "serials", "server_directory", "vouching", "workbench"],
+    ["address", "departures", "der", "digest", "ids", "interrupts", "questions", "resources", "shellwords"],
+    ["cnf", "environment", "layout", "leaf", "outputs", "procedure", "render"],
+    ["answer", "attempt", "chain", "durable", "leaf_rules", "output_rules", "runner", "text_rules"],
+    ["credentials", "id_list", "locks", "program", "reports", "script", "texts", "wholeness"],
+    ["configs", "execution", "fleet_root", "plan", "scratch", "serials", "server_directory", "vouching", "workbench"],
     ["gateway_root", "rehearsal", "trials"],
-    ["device", "gateway", "root", "server", "show"],
-    ["rehearse", "rehearse_script"],
+    ["gateway", "issuance", "root", "server", "show"],
+    ["device", "fleet_block"],
+    ["fleet", "issued_list", "rehearse", "rehearse_script"],
+    ["fleet_script"],
     ["cli"],
     ["__main__"],
 ]

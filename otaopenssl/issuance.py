@@ -1,0 +1,177 @@
+"""Issuing a device in a workbench: the guide's steps, checked and published; alone or as one of a fleet."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from otaopenssl import configs, durable, fleet_root, gateway_root, serials
+from otaopenssl.errors import Error, Failed, Unfit, quoted, raise_all
+from otaopenssl.execution import Execution
+from otaopenssl.fleet_root import FleetRoot
+from otaopenssl.gateway_root import Fetched, Fetching, GatewayOrder
+from otaopenssl.ids import Identity
+from otaopenssl.layout import CERTIFICATE_NAME, Server
+from otaopenssl.leaf_rules import leaf_faults, leaf_warnings
+from otaopenssl.outputs import CertificateReport
+from otaopenssl.procedure import BoundStep, Step, Text
+from otaopenssl.program import Launch
+from otaopenssl.reports import ask_report, read_report
+from otaopenssl.runner import Runner
+from otaopenssl.text_rules import CERTIFICATE_WORD
+from otaopenssl.texts import Procedure
+from otaopenssl.wholeness import Issued, check_whole
+from otaopenssl.workbench import Workbench
+
+
+class Issuance(NamedTuple):
+    """What is the same for every device of a run, found fit before the first one is made.
+
+    It is plain, so that it can be sent to another process.
+    """
+
+    server: Server
+    text: Text
+    program: str
+    ca: FleetRoot
+    fetching: Fetching | None
+
+    def places(self, identity: Identity) -> dict[str, str]:
+        """The values of the places of device.sh."""
+        return self.server.device_places(identity.uuid, identity.device_id)
+
+    def steps(self, identity: Identity) -> list[BoundStep]:
+        """All that is carried out for a device, the gateway's text included."""
+        places = self.places(identity)
+        steps = [step.bind(places) for step in self.text.steps]
+        return steps if self.fetching is None else [*steps, *self.fetching.steps(places)]
+
+
+class Made(NamedTuple):
+    """A device that was published: openssl's report of its certificate, what is told of it, and what a gateway sent."""
+
+    report: CertificateReport
+    issued: Issued
+    warnings: tuple[str, ...]
+    gateway: Fetched | None
+
+
+def prepared(
+    server: Server,
+    procedure: Procedure,
+    gateway: GatewayOrder | None,
+    launch: Launch,
+    *,
+    quantity: int = 1,
+    found: Sequence[Error] = (),
+) -> tuple[Issuance, Runner]:
+    """What ``quantity`` devices are issued by, and a runner of the program that does it.
+
+    Raises, all at once and ``found`` among them, BadInput (texts, configuration files) or Unfit (openssl, fleet root
+    CA, serial numbers, not writable).
+    """
+    text = procedure.text("device.sh")
+    if gateway is not None:
+        gateway.text(procedure)  # a text that is refused is told before anything is made
+    runner, ca = _ready(server, text, launch, quantity, found)
+    fetching = None
+    if gateway is not None:
+        fetching = gateway_root.prepared(gateway, procedure, runner, server.project_dir)
+    return Issuance(server, text, runner.program, ca, fetching), runner
+
+
+def issue(
+    issuance: Issuance,
+    identity: Identity,
+    runner: Runner,
+    bench: Workbench,
+    take_serial: Callable[[], int],
+    commit: Callable[[], None],
+) -> Made:
+    """The device, published whole by one rename after every check has passed.
+
+    ``take_serial`` gives a serial number that nobody else gets, and is called as late as possible, since a number is
+    used up even if the run then fails; ``commit`` is called just before the rename, and may still raise. Raises Failed,
+    and Unfit where the device is there by now. Source: guide steps 1 and 2, and 3 and 4 where there is a gateway.
+    """
+    server, places = issuance.server, issuance.places(identity)
+    bench.prepare_device(identity.uuid, issuance.text.names_in("DEVICES_DIR"))
+    steps = issuance.steps(identity)
+    report, serial = _carried_out(steps[: len(issuance.text.steps)], places, runner, bench, take_serial)
+    raise_all(leaf_faults(report, identity.uuid, issuance.ca.report, serial))
+    fetched = None
+    if issuance.fetching is not None:
+        examined_dir = bench.prepare_examination()
+        fetched = gateway_root.fetch(issuance.fetching, places, runner, bench.root, examined_dir)
+    try:
+        issued = check_whole(steps, identity.uuid, bench.root, issuance.ca.name)
+    except Failed as error:
+        words = f"the commands ended with exit status 0, but the device is not whole: {error.message}"
+        raise Failed(words, hint="check which openssl runs, and the text: otaopenssl procedure show") from error
+    issuance.ca.check_unchanged(server)
+    bench.publish_device(identity.uuid, commit)
+    return Made(report, issued, tuple(leaf_warnings(report, issuance.ca.report)), fetched)
+
+
+def _ready(
+    server: Server, text: Text, launch: Launch, quantity: int, found: Sequence[Error]
+) -> tuple[Runner, FleetRoot]:
+    """A runner and the fleet root CA, once nothing is found that keeps devices from being made; else all of it."""
+    rendered = configs.missing(server, text)
+    problems: list[Error] = []
+    runner: Runner | None = None
+    try:
+        runner = launch()
+    except Unfit as problem:
+        problems.append(problem)
+    ca, unfit = fleet_root.examine(server, runner)
+    problems += unfit
+    problems += found
+    problems += configs.examine(server, text, rendered)
+    problems += configs.check_writable(server, rendered)
+    if server.devices_dir.is_dir():
+        problems += durable.check_writable(server.server_dir, server.shown(server.server_dir))
+        problems += durable.check_writable(server.devices_dir, server.shown(server.devices_dir))
+        problems += _file_systems(server)
+        problems += serials.check(server, quantity)
+    raise_all(problems)
+    if runner is None or ca is None:
+        raise Unfit("the fleet root CA cannot be judged", hint="run the command again")
+    return runner, ca
+
+
+def _file_systems(server: Server) -> list[Error]:
+    if server.devices_dir.stat().st_dev == server.server_dir.stat().st_dev:
+        return []
+    shown = quoted(server.shown(server.devices_dir)), quoted(server.shown(server.server_dir))
+    return [Unfit(f"{shown[0]} is on another file system than {shown[1]}", hint="a device is published by one rename")]
+
+
+def _carried_out(
+    steps: Sequence[BoundStep],
+    places: Mapping[str, str],
+    runner: Runner,
+    bench: Workbench,
+    take_serial: Callable[[], int],
+) -> tuple[CertificateReport, int | None]:
+    """The facts of the new certificate and the serial number that was taken for it, once every step has run."""
+    execution = Execution(runner, bench.root)
+    path = f"{places['device_dir']}/{CERTIFICATE_NAME}"
+    serial: int | None = None
+    report: CertificateReport | None = None
+    for bound in steps:
+        if bound.step.kind == "x509 -req":
+            serial = take_serial()
+            bench.seed_serials(serials.seed_for(serial))
+        finished = execution.perform(bound)
+        if _is_report_of_certificate(bound.step) and finished is not None:
+            report = read_report(finished, path)
+    if report is None:
+        report, _ = ask_report(runner, path, cwd=bench.root, shown=path)
+    return report, serial
+
+
+def _is_report_of_certificate(step: Step) -> bool:
+    """Whether the step prints the report that the checks need: the guide's last line, its options in any order."""
+    (words, *others) = step.commands
+    options = sorted(words, key=str)
+    report = sorted([("openssl",), ("x509",), ("-in",), CERTIFICATE_WORD, ("-text",), ("-noout",)], key=str)
+    return not others and step.redirect is None and options == report

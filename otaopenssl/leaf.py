@@ -1,0 +1,123 @@
+"""A certificate's own facts, read from its DER without starting openssl (RFC 5280, 4.1).
+
+It is for certificates that openssl has written already: nothing is judged here but their form.
+"""
+
+import re
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from otaopenssl.der import (
+    BIT_STRING,
+    INTEGER,
+    OBJECT_IDENTIFIER,
+    OCTET_STRING,
+    SEQUENCE,
+    SET,
+    Element,
+    element,
+    elements,
+)
+
+_COMMON_NAME = bytes.fromhex("550403")
+_VERSION = 0xA0
+_SEC1_PUBLIC_KEY = 0xA1
+_UTC_TIME, _GENERALIZED_TIME = 0x17, 0x18
+# RFC 5280, 4.1.2.5.1: two digits of a year mean 1950 to 2049.
+_FIRST_TWO_DIGIT_YEAR = 50
+
+
+class Leaf(NamedTuple):
+    """What a certificate says of itself.
+
+    ``issuer`` and ``subject`` are names in DER; ``public_key`` is the SubjectPublicKeyInfo in DER and ``key_bits`` the
+    key in it, without its algorithm; times are aware UTC.
+    """
+
+    serial: int
+    issuer: bytes
+    subject: bytes
+    common_names: tuple[str, ...]
+    not_before: datetime
+    not_after: datetime
+    public_key: bytes
+    key_bits: bytes
+
+
+def parse_leaf(der: bytes) -> Leaf:
+    """The facts of the certificate in the bytes. Raises ValueError where they are no certificate in DER."""
+    to_be_signed, *_ = _inside(element(der), SEQUENCE)
+    fields = _inside(to_be_signed, SEQUENCE)
+    if fields and fields[0].tag == _VERSION:
+        del fields[0]
+    if len(fields) < 6:
+        raise ValueError("a certificate of too few fields")
+    serial, _, issuer, validity, subject, public_key, *_ = fields
+    not_before, not_after = (_moment(moment) for moment in _inside(validity, SEQUENCE))
+    return Leaf(
+        serial=int.from_bytes(_content(serial, INTEGER), "big", signed=True),
+        issuer=issuer.whole,
+        subject=subject.whole,
+        common_names=_common_names(subject),
+        not_before=not_before,
+        not_after=not_after,
+        public_key=public_key.whole,
+        key_bits=_content(_inside(public_key, SEQUENCE)[1], BIT_STRING)[1:],
+    )
+
+
+def is_private_half(leaf: Leaf, key: bytes) -> bool:
+    """Whether a private key in DER, SEC 1, PKCS#1 or PKCS#8, is that of the certificate, as far as it tells.
+
+    A key of an elliptic curve mostly carries its point, one of RSA its modulus and exponent; others need carry nothing.
+    Raises ValueError where the bytes are not DER.
+    """
+    half = _public_half(element(key))
+    return half is None or half in (leaf.key_bits, element(leaf.key_bits).content if half[:1] == b"\x02" else None)
+
+
+def _public_half(key: Element) -> bytes | None:
+    """The public key's bits that a private key carries; of RSA its two numbers."""
+    fields = elements(key.content) if key.tag == SEQUENCE else []
+    match [field.tag for field in fields]:
+        case [_, kind, wrapped, *_] if (kind, wrapped) == (SEQUENCE, OCTET_STRING):  # PKCS#8 (RFC 5958)
+            return _public_half(element(fields[2].content))
+        case [_, modulus, exponent, *_] if (modulus, exponent) == (INTEGER, INTEGER):  # PKCS#1 (RFC 8017)
+            return fields[1].whole + fields[2].whole
+        case [_, secret, *_] if secret == OCTET_STRING:  # SEC 1 (RFC 5915)
+            found = next((field for field in fields if field.tag == _SEC1_PUBLIC_KEY), None)
+            return None if found is None else _content(element(found.content), BIT_STRING)[1:]
+    return None
+
+
+def _common_names(name: Element) -> tuple[str, ...]:
+    found = []
+    for relative in _inside(name, SEQUENCE):
+        for pair in _inside(relative, SET):
+            kind, value = _inside(pair, SEQUENCE)
+            if _content(kind, OBJECT_IDENTIFIER) == _COMMON_NAME:
+                found.append(value.content.decode("utf-8", "replace"))
+    return tuple(found)
+
+
+def _moment(time: Element) -> datetime:
+    digits = time.content.decode("ascii")
+    if time.tag == _UTC_TIME:
+        digits = ("19" if int(digits[:2]) >= _FIRST_TWO_DIGIT_YEAR else "20") + digits
+    elif time.tag != _GENERALIZED_TIME:
+        raise ValueError("a time of an unknown kind")
+    match = re.fullmatch(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z", digits, re.ASCII)
+    if match is None:
+        raise ValueError("a time that is not DER")
+    year, month, day, hour, minute, second = (int(part) for part in match.groups())
+    return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+
+
+def _inside(outer: Element, tag: int) -> list[Element]:
+    return elements(_content(outer, tag))
+
+
+def _content(found: Element, tag: int) -> bytes:
+    if found.tag != tag:
+        raise ValueError(f"tag {found.tag:#04x}, expected {tag:#04x}")
+    return found.content

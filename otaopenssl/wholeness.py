@@ -1,0 +1,111 @@
+"""Whether a device directory is whole, by reading its files, without starting openssl.
+
+The same rule says what may be published and what a later run may skip.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from otaopenssl.digest import sha256
+from otaopenssl.durable import read_bounded
+from otaopenssl.errors import Failed, quoted, reason
+from otaopenssl.ids import DeviceUUID
+from otaopenssl.layout import CERTIFICATE_NAME, KEY_NAME
+from otaopenssl.leaf import Leaf, is_private_half, parse_leaf
+from otaopenssl.output_rules import output_fault
+from otaopenssl.outputs import PKCS8_KEY, RSA_KEY, SEC1_KEY, PemBlock, pem_blocks
+from otaopenssl.procedure import BoundStep
+
+
+class Issued(NamedTuple):
+    """What is told of a device's certificate: its serial number, its end (aware UTC), and the digest of its DER."""
+
+    serial: int
+    not_after: datetime
+    sha256: str
+
+
+def check_whole(steps: Sequence[BoundStep], uuid: DeviceUUID, cwd: Path, ca_name: bytes | None) -> Issued:
+    """The facts of the certificate of a device directory in which every file that the steps write is there and whole.
+
+    Key, CSR and certificate belong together, the certificate is the device's, and its issuer is ``ca_name`` (a name in
+    DER; None where it is not known). Relative paths are below ``cwd``. Raises Failed with what is wrong, in words that
+    follow the device.
+    """
+    contents = {output: _content(cwd, output) for step in steps for output in step.outputs}
+    for step in steps:
+        for output in step.outputs:
+            fault = output_fault(step, contents[output]) or _cat_fault(step, output, contents, cwd)
+            if fault is not None:
+                raise _not_whole(f"{quoted(_name(output))} is {fault}")
+    der = pem_blocks(contents[_path_of(contents, CERTIFICATE_NAME)])[0].der or b""
+    try:
+        leaf = parse_leaf(der)
+    except ValueError as error:
+        raise _not_whole(f"{quoted(CERTIFICATE_NAME)} is no certificate: {error}") from error
+    _check_certificate(leaf, uuid, ca_name)
+    _check_belonging(steps, contents, leaf)
+    return Issued(leaf.serial, leaf.not_after, sha256(der))
+
+
+def _check_certificate(leaf: Leaf, uuid: DeviceUUID, ca_name: bytes | None) -> None:
+    if leaf.common_names != (uuid,):
+        names = quoted(", ".join(leaf.common_names))
+        raise _not_whole(f"{quoted(CERTIFICATE_NAME)} is the certificate of {names}")
+    if ca_name is not None and leaf.issuer != ca_name:
+        raise _not_whole(f"the issuer of {quoted(CERTIFICATE_NAME)} is not the subject of ca.crt")
+
+
+def _check_belonging(steps: Sequence[BoundStep], contents: dict[str, bytes], leaf: Leaf) -> None:
+    """The key, what it was made from, and the CSR hold the public key of the certificate."""
+    by_output = {output: step for step in steps for output in step.outputs}
+    certificate_path, key_path = (_path_of(contents, name) for name in (CERTIFICATE_NAME, KEY_NAME))
+    for path in (key_path, by_output[key_path].value("-in")):
+        if path is not None and not all(_is_key(leaf, block) for block in pem_blocks(contents.get(path, b""))):
+            raise _not_whole(f"{quoted(_name(path))} is not the key of {quoted(CERTIFICATE_NAME)}")
+    path = by_output[certificate_path].value("-in")
+    if path is not None and not all(
+        leaf.public_key in (block.der or b"") for block in pem_blocks(contents.get(path, b""))
+    ):
+        raise _not_whole(f"{quoted(_name(path))} is not the request for {quoted(CERTIFICATE_NAME)}")
+
+
+def _is_key(leaf: Leaf, block: PemBlock) -> bool:
+    """Whether the block may be the certificate's key; of one that is encrypted, or no key, nothing can be said."""
+    if block.der is None or block.label not in (SEC1_KEY, PKCS8_KEY, RSA_KEY):
+        return True
+    try:
+        return is_private_half(leaf, block.der)
+    except ValueError:
+        return False
+
+
+def _cat_fault(step: BoundStep, output: str, contents: dict[str, bytes], cwd: Path) -> str | None:
+    if step.step.programs != ("cat",):
+        return None
+    inputs = (contents[path] if path in contents else _content(cwd, path) for path in step.commands[0][1:])
+    return None if contents[output] == b"".join(inputs) else f"not what '{step.quoted()}' writes"
+
+
+def _content(cwd: Path, path: str) -> bytes:
+    try:
+        return read_bounded(cwd / path)
+    except FileNotFoundError:
+        raise _not_whole(f"{quoted(_name(path))} is missing") from None
+    except OSError as error:
+        raise _not_whole(f"{quoted(_name(path))} cannot be read: {reason(error)}") from error
+
+
+def _path_of(contents: dict[str, bytes], name: str) -> str:
+    """The output of that name; a device's text writes one, as is checked when it is loaded."""
+    return next(path for path in contents if _name(path) == name)
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]
+
+
+def _not_whole(what: str) -> Failed:
+    return Failed(what, hint="move its directory away to have it made again")
