@@ -47,6 +47,12 @@ class Unfit(Error):
     status = 4
 
 
+class PartlyFailed(Error):
+    """Some devices of a fleet were not made (exit 5); ``details`` tell which."""
+
+    status = 5
+
+
 class Several(Error):
     """Two or more problems found before anything ran; the status is the first that applies of 2, 3, 4, 1."""
 
@@ -64,9 +70,16 @@ class Several(Error):
 
 
 class Interrupted(BaseException):
-    """A signal asked the run to end (exit 130); no ``except Exception`` may swallow it."""
+    """A signal asked the run to end (exit 130); no ``except Exception`` may swallow it.
+
+    ``message`` says what is left behind.
+    """
 
     status = 130
+
+    def __init__(self, message: str = "interrupted, nothing was left behind") -> None:
+        super().__init__(message)
+        self.message = message
 
 
 def raise_all(problems: Iterable[Error]) -> None:

@@ -27,6 +27,7 @@ app = typer.Typer(
 app.command("root")(commands.root)
 app.command("server")(commands.server)
 app.command("device")(commands.device)
+app.command("fleet")(commands.fleet)
 app.command("rehearse")(commands.rehearse)
 app.command("show")(commands.show)
 app.add_typer(gateway_commands.gateway_app, name="gateway")
@@ -63,8 +64,8 @@ def run(arguments: Sequence[str], dropped: Sequence[str] = ()) -> int:
             if dropped:
                 terminal.warn(f"not passed on from the environment: {', '.join(dropped)}")
             return _run(arguments)
-    except Interrupted:
-        terminal.note("otaopenssl: interrupted, nothing was left behind")
+    except Interrupted as interruption:
+        terminal.note(f"otaopenssl: {interruption.message}")
         return Interrupted.status
 
 

@@ -125,6 +125,63 @@ def device(
     issuing.device(running, asking, uuid=uuid, device_id=device_id)
 
 
+def fleet(
+    context: typer.Context,
+    count: Annotated[
+        str | None,
+        typer.Option("--count", metavar="N", help="So many devices with random UUIDs, written to a plan file first."),
+    ] = None,
+    ids: Annotated[
+        str | None,
+        typer.Option(
+            "--ids",
+            metavar="FILE|-",
+            help="The devices of this list: one UUID a line, or CSV with the header uuid,device_id.",
+        ),
+    ] = None,
+    jobs: Annotated[
+        str | None, typer.Option("--jobs", "-j", metavar="J", help="So many at a time.  [default: one a core]")
+    ] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "--out",
+            metavar="FILE|-",
+            help="Write a CSV as devices finish: uuid, device_id, serial, not_after, sha256, directory.",
+        ),
+    ] = None,
+    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first device that fails.")] = False,
+    gateway: GatewayAddress = None,
+    credentials: CredentialsPath = None,
+    port: Port = None,
+    pin: Pins = None,
+    timeout: Timeout = None,
+    server_name: ServerName = None,
+    procedure: ProcedureName = None,
+    dry_run: DryRun = False,
+    style: Style = "guide",
+    json: Json = False,
+    directory: Directory = None,
+    openssl: OpenSSL = None,
+) -> None:
+    """Issue the certificates of many devices.
+
+    Each device is made as 'otaopenssl device' makes it, whole or not at all. A device that is whole already is skipped,
+    so that the same command again, or '--ids' with the plan file, makes what an interrupted run left. Prints the
+    devices directory.
+
+    \b
+    Example:
+      otaopenssl fleet --ids vins.csv --out issued.csv
+    """
+    from otaopenssl.cli import issuing_fleet
+
+    place = context.obj.narrowed(directory, openssl)
+    running = Running(place, server_name, procedure, dry_run, style, json)
+    asking = Asking(gateway, credentials, port, tuple(pin or ()), timeout)
+    issuing_fleet.fleet(running, asking, issuing_fleet.FleetOptions(count, ids, jobs, out, fail_fast))
+
+
 def rehearse(
     context: typer.Context,
     against: Annotated[

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Protocol
 
 from otaopenssl.cli import terminal
 from otaopenssl.cli.options import Place, Running
@@ -12,8 +13,18 @@ from otaopenssl.ids import DEFAULT_SERVER_NAME, DeviceUUID, parse_server_name
 from otaopenssl.layout import Server
 from otaopenssl.program import Launch, find_program, launch
 from otaopenssl.runner import Finished
-from otaopenssl.script import Script
+from otaopenssl.script import Style
 from otaopenssl.texts import DEFAULT_PROCEDURE, Procedure, find_procedure
+
+
+class Printable(Protocol):
+    """What a dry-run prints, as a bash script or for programs."""
+
+    def text_in(self, style: Style) -> str:
+        """The script in that style."""
+
+    def document(self, style: Style) -> dict[str, object]:
+        """The same for programs."""
 
 
 def project_dir(place: Place) -> Path:
@@ -69,7 +80,7 @@ def program_for_script(place: Place) -> str | None:
     return None if Path(program).samefile(in_script) else program
 
 
-def print_script(script: Script, running: Running) -> None:
+def print_script(script: Printable, running: Running) -> None:
     """Print what a run would do, as a bash script or for programs."""
     if running.json:
         terminal.result_json(script.document(running.style))

@@ -1,0 +1,243 @@
+"""One use case: many devices, each whole or absent, by workers that are reached through an Executor alone.
+
+A worker gets a plain, picklable block: which devices, their serial numbers, the project. It has a workbench of its own
+and shares nothing with the others but the file system, so that an executor of another engine may stand in the place of
+this process's threads. Threads are enough here: the work is in openssl.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from otaopenssl import configs, durable, plan, serials
+from otaopenssl.errors import Error, Failed, Interrupted, Unfit, quoted
+from otaopenssl.fleet_block import Block, Outcome, Result, after_death, make_block
+from otaopenssl.gateway_root import GatewayOrder
+from otaopenssl.id_list import IDList
+from otaopenssl.interrupts import held, hold_for_good
+from otaopenssl.issuance import Issuance, prepared
+from otaopenssl.layout import Server
+from otaopenssl.program import Launch
+from otaopenssl.texts import Procedure
+
+MOST_JOBS = 256
+
+# Small enough to end soon and to tell of devices as they finish, large enough to share out the cost of a workbench.
+_LARGEST_BLOCK = 16
+# Blocks that wait beside those at work, so that no worker waits for this process.
+_WAITING_BLOCKS = 2
+_SECONDS_BETWEEN_TELLING = 1.0
+# Where none of so many could be made, the others could not either.
+_TELLING_FAILURES = 20
+_BYTES_A_WORKER = 64 * 1024
+# So many failures and warnings are kept to be shown; all are counted.
+_MOST_FAILURES = 10_000
+_MOST_WARNINGS = 10
+
+# Is told what came of devices, in the order in which they finish, and at least about once a second; may raise an Error.
+Tell = Callable[[Sequence[Outcome]], None]
+
+
+class FleetOrder(NamedTuple):
+    """Which devices are to be made, and how.
+
+    ``has_plan`` is for IDs that stand nowhere else: they are then written to a plan file before the first device.
+    """
+
+    server: Server
+    procedure: Procedure
+    ids: IDList
+    jobs: int
+    has_plan: bool = False
+    is_fail_fast: bool = False
+    gateway: GatewayOrder | None = None
+
+
+class Summary:
+    """What came of a fleet: how many devices were made, were there, failed.
+
+    ``failures`` and ``warnings`` are the first of many; ``stopped`` says why the rest was not tried, where something
+    stopped the fleet.
+    """
+
+    def __init__(self, quantity: int) -> None:
+        self.quantity = quantity
+        self.counts = dict.fromkeys(Result, 0)
+        self.failures: list[Outcome] = []
+        self.warnings: list[str] = []
+        self.plan_path: Path | None = None
+        self.stopped: Error | None = None
+        self.is_interrupted = False
+        self.seconds = 0.0
+
+    @property
+    def untried(self) -> int:
+        """How many devices nothing was tried for."""
+        return self.quantity - sum(self.counts.values())
+
+    def add(self, outcomes: Sequence[Outcome]) -> None:
+        """Count what came of devices."""
+        for outcome in outcomes:
+            self.counts[outcome.result] += 1
+            if outcome.result is Result.FAILED and len(self.failures) < _MOST_FAILURES:
+                self.failures.append(outcome)
+            for warning in outcome.warnings:
+                if warning not in self.warnings and len(self.warnings) < _MOST_WARNINGS:
+                    self.warnings.append(warning)
+
+
+def make_fleet(order: FleetOrder, launch: Launch, tell: Tell, executor: Executor | None = None) -> Summary:
+    """What came of each device of the order; ``tell`` is called as they finish.
+
+    ``executor`` runs the blocks, by default with a thread for each job. Whatever happens, a device directory is whole
+    or absent. Before the first command, and all at once, raises BadInput or Unfit as ``make_device`` does; later only
+    Interrupted, where a signal came before anything was made.
+    """
+    server, started = order.server, time.monotonic()
+    to_make = sum(not os.path.lexists(server.device_path(identity.uuid)) for identity in order.ids)
+    issuance, _ = prepared(server, order.procedure, order.gateway, launch, quantity=to_make)
+    with configs.provided(server, issuance.text):
+        run = _Run(order, issuance, tell)
+        with run.begun():
+            run.through(executor)
+            if run.summary.is_interrupted and not run.summary.counts[Result.MADE]:
+                raise Interrupted
+    run.summary.seconds = time.monotonic() - started
+    return run.summary
+
+
+class _Run:
+    """One fleet being made: what waits, what is at work, and what came of it."""
+
+    def __init__(self, order: FleetOrder, issuance: Issuance, tell: Tell) -> None:
+        self.summary = Summary(order.ids.quantity)
+        self._order = order
+        self._issuance = issuance
+        self._tell = tell
+        self._identities = iter(order.ids)
+        self._given_out = 0
+        self._not_makable = 0
+        self._next: Block | None = None
+        self._at_work: dict[Future[tuple[Outcome, ...]], Block] = {}
+
+    @contextmanager
+    def begun(self) -> Iterator[None]:
+        """Have the plan written and the first serial numbers reserved; where the block fails nothing was made."""
+        try:
+            if self._order.has_plan:
+                with held():
+                    self.summary.plan_path = plan.write_plan(self._order.server, self._order.ids)
+            self._next = self._block()
+            yield
+        except BaseException:
+            if self.summary.plan_path is not None:
+                with held():
+                    plan.take_back(self.summary.plan_path)
+            raise
+
+    def through(self, executor: Executor | None) -> None:
+        """Have every block made, or as many as there are until something stops the fleet; never raises Interrupted."""
+        workers = executor or ThreadPoolExecutor(self._order.jobs)
+        try:
+            try:
+                while self._next is not None or self._at_work:
+                    self._submit(workers)
+                    self._finish(wait(self._at_work, _SECONDS_BETWEEN_TELLING, FIRST_COMPLETED).done)
+            finally:
+                with held():
+                    self._drop_waiting()
+                    self._finish(wait(self._at_work).done)
+                    if executor is None:
+                        workers.shutdown()
+            hold_for_good()
+        except Interrupted:
+            self.summary.is_interrupted = True
+
+    def _submit(self, workers: Executor) -> None:
+        """Give out blocks until every worker has one, and a few wait."""
+        while self._next is not None and len(self._at_work) < self._order.jobs + _WAITING_BLOCKS:
+            try:
+                self._at_work[workers.submit(make_block, self._next)] = self._next
+                self._next = self._block()
+            except BrokenExecutor as error:
+                self._stop(Failed(f"the workers have died: {error}", hint="run the command again"))
+            except Error as error:
+                self._stop(error)
+
+    def _block(self) -> Block | None:
+        """The next devices, with serial numbers for those that are to be made; None where there are no more."""
+        server, jobs = self._order.server, self._order.jobs
+        left = self._order.ids.quantity - self._given_out
+        size = 1 if self._order.is_fail_fast else max(1, min(_LARGEST_BLOCK, left // (2 * jobs)))
+        identities = tuple(islice(self._identities, size))
+        self._given_out += len(identities)
+        there = tuple(one for one in identities if os.path.lexists(server.device_path(one.uuid)))
+        to_make = tuple(one for one in identities if one not in there)
+        if not identities:
+            return None
+        first_serial = serials.reserve(server, len(to_make)).first if to_make else 0
+        return Block(self._issuance, to_make, first_serial, there)
+
+    def _finish(self, done: Iterable[Future[tuple[Outcome, ...]]]) -> None:
+        """Count and tell what came of the blocks that are done."""
+        outcomes: list[Outcome] = []
+        for future in done:
+            outcomes += self._outcomes(future, self._at_work.pop(future))
+        self.summary.add(outcomes)
+        try:
+            self._tell(outcomes)
+        except Error as error:
+            self._tell = lambda _outcomes: None
+            self._stop(error)
+        if any(outcome.result is Result.FAILED for outcome in outcomes):
+            self._judge()
+
+    def _outcomes(self, future: Future[tuple[Outcome, ...]], block: Block) -> Sequence[Outcome]:
+        """What a block has come to; where its worker has died, what is on the disk tells."""
+        try:
+            outcomes = future.result()
+        except Exception as error:
+            died = Failed(f"its worker has died: {error or type(error).__name__}", hint="run the command again")
+            outcomes = tuple(after_death(block, identity, died) for identity in block.identities)
+        self._not_makable += sum(one.result is Result.FAILED and one.identity in block.to_make for one in outcomes)
+        return outcomes
+
+    def _judge(self) -> None:
+        """After a failure: stop where the other devices would come to the same."""
+        if self._order.is_fail_fast:
+            self._stop(Failed("a device failed, and '--fail-fast' was given", hint="mend what made it fail"))
+        elif self._not_makable >= _TELLING_FAILURES and not self.summary.counts[Result.MADE]:
+            words = f"none of the first {self._not_makable} devices could be made"
+            self._stop(Failed(words, hint="mend what made them fail"))
+        else:
+            for problem in self._lost_ground():
+                self._stop(problem)
+
+    def _lost_ground(self) -> list[Error]:
+        """What no device can be made without, and has gone since the fleet began."""
+        server = self._order.server
+        try:
+            self._issuance.ca.check_unchanged(server)
+            free = os.statvfs(server.devices_dir)
+        except Error as problem:
+            return [problem]
+        except OSError as error:
+            return [durable.not_writable(error, server.shown(server.devices_dir))]
+        if free.f_bavail * free.f_frsize < _BYTES_A_WORKER * self._order.jobs:
+            words = f"the file system of {quoted(server.shown(server.server_dir))} is full"
+            return [Unfit(words, hint="free some space on it")]
+        return configs.examine(server, self._issuance.text, {})
+
+    def _stop(self, why: Error) -> None:
+        """Give out no more; what is at work is finished."""
+        self.summary.stopped = self.summary.stopped or why
+        self._next = None
+        self._drop_waiting()
+
+    def _drop_waiting(self) -> None:
+        self._at_work = {future: block for future, block in self._at_work.items() if not future.cancel()}

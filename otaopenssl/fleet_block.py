@@ -1,0 +1,135 @@
+"""A block of a fleet's devices: the plain task that one worker gets, and what came of it."""
+
+import os
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+from itertools import count
+from typing import NamedTuple
+
+from otaopenssl import workbench
+from otaopenssl.environment import environment
+from otaopenssl.errors import Error, Failed, Interrupted, quoted, reason
+from otaopenssl.ids import Identity
+from otaopenssl.interrupts import check
+from otaopenssl.issuance import Issuance, Made, issue
+from otaopenssl.runner import Runner
+from otaopenssl.wholeness import Issued, check_whole
+from otaopenssl.workbench import Workbench
+
+
+class Result(StrEnum):
+    """What came of a device."""
+
+    MADE = "made"
+    THERE = "there already"
+    FAILED = "failed"
+
+
+class Outcome(NamedTuple):
+    """What came of one device: what is told of its certificate, or why there is none."""
+
+    identity: Identity
+    result: Result
+    issued: Issued | None = None
+    reason: str = ""
+    hint: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+class Block(NamedTuple):
+    """Devices for one worker: those to make, with as many serial numbers from ``first_serial`` on, those to look at."""
+
+    issuance: Issuance
+    to_make: tuple[Identity, ...]
+    first_serial: int
+    there: tuple[Identity, ...]
+
+    @property
+    def identities(self) -> tuple[Identity, ...]:
+        """All of its devices."""
+        return self.there + self.to_make
+
+
+def make_block(block: Block) -> tuple[Outcome, ...]:
+    """What came of each device of the block, as far as it was tried before an interruption.
+
+    Every device directory is whole or absent, whenever this ends.
+    """
+    outcomes: list[Outcome] = []
+    try:
+        for outcome in _outcomes(block):
+            outcomes.append(outcome)
+    except Interrupted:
+        # Whoever gave out the block knows of it, and is told what was made before.
+        return tuple(outcomes)
+    except Error as error:
+        outcomes += [not_made(identity, error) for identity in block.identities[len(outcomes) :]]
+    return tuple(outcomes)
+
+
+def examined(issuance: Issuance, identity: Identity) -> Outcome:
+    """What there is of a device of which something is there."""
+    server = issuance.server
+    try:
+        issued = check_whole(issuance.steps(identity), identity.uuid, server.project_dir, issuance.ca.name)
+    except Failed as error:
+        where = quoted(server.shown(server.device_path(identity.uuid)))
+        words = f"{where} is there, but not whole: {error.message}"
+        return Outcome(identity, Result.FAILED, reason=words, hint=error.hint)
+    return Outcome(identity, Result.THERE, issued)
+
+
+def after_death(block: Block, identity: Identity, died: Error) -> Outcome:
+    """What there is of a device whose worker has died."""
+    if not os.path.lexists(block.issuance.server.device_path(identity.uuid)):
+        return not_made(identity, died)
+    found = examined(block.issuance, identity)
+    is_new = found.result is Result.THERE and identity in block.to_make
+    return found._replace(result=Result.MADE) if is_new else found
+
+
+def not_made(identity: Identity, error: Error) -> Outcome:
+    """The outcome of a device that could not be made."""
+    return Outcome(identity, Result.FAILED, reason=error.message, hint=error.hint)
+
+
+def _outcomes(block: Block) -> Iterator[Outcome]:
+    for identity in block.there:
+        check()
+        yield examined(block.issuance, identity)
+    if not block.to_make:
+        return
+    numbers = count(block.first_serial)
+    with workbench.opened(block.issuance.server) as bench:
+        for identity in block.to_make:
+            yield _made(block.issuance, identity, bench, lambda: next(numbers))
+
+
+def _made(issuance: Issuance, identity: Identity, bench: Workbench, take_serial: Callable[[], int]) -> Outcome:
+    server = issuance.server
+    failure: Error
+    try:
+        runner = Runner(issuance.program, environment(server.name, identity.uuid))
+        made = issue(issuance, identity, runner, bench, take_serial, check)
+    except Error as error:
+        failure = error
+    except OSError as error:
+        words = f"{quoted(error.filename or server.shown(server.server_dir))}: {reason(error)}"
+        failure = Failed(words, hint="check the file system and the permissions")
+    else:
+        return Outcome(identity, Result.MADE, made.issued, warnings=made.warnings + _gateway_warnings(made))
+    bench.discard_device(identity.uuid)
+    if os.path.lexists(server.device_path(identity.uuid)):
+        # Another run has made it meanwhile.
+        return examined(issuance, identity)
+    return not_made(identity, failure)
+
+
+def _gateway_warnings(made: Made) -> tuple[str, ...]:
+    if made.gateway is None:
+        return ()
+    fetched = made.gateway
+    if fetched.trust.by:
+        return fetched.warnings
+    pins = " ".join(f"--pin {pin}" for pin in fetched.advised_pins)
+    return (*fetched.warnings, f"nothing vouches for gateway {fetched.address}; '{pins}' has it checked from then on")
