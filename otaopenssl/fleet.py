@@ -14,9 +14,9 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from otaopenssl import configs, durable, plan, serials
-from otaopenssl.errors import Error, Failed, Interrupted, Unfit, quoted
-from otaopenssl.fleet_block import Block, Outcome, Result, after_death, make_block
+from otaopenssl import configs, plan, serials
+from otaopenssl.errors import Error, Failed, Interrupted
+from otaopenssl.fleet_block import Block, Outcome, Result, after_death, lost_ground, make_block
 from otaopenssl.gateway_root import GatewayOrder
 from otaopenssl.id_list import IDList
 from otaopenssl.interrupts import held, hold_for_good
@@ -34,7 +34,6 @@ _WAITING_BLOCKS = 2
 _SECONDS_BETWEEN_TELLING = 1.0
 # Where none of so many could be made, the others could not either.
 _TELLING_FAILURES = 20
-_BYTES_A_WORKER = 64 * 1024
 # So many failures and warnings are kept to be shown; all are counted.
 _MOST_FAILURES = 10_000
 _MOST_WARNINGS = 10
@@ -135,7 +134,7 @@ class _Run:
             self._next = self._block()
             yield
         except BaseException:
-            if self.summary.plan_path is not None:
+            if self.summary.plan_path is not None and not self.summary.counts[Result.MADE]:
                 with held():
                     plan.take_back(self.summary.plan_path)
             raise
@@ -215,23 +214,8 @@ class _Run:
             words = f"none of the first {self._not_makable} devices could be made"
             self._stop(Failed(words, hint="mend what made them fail"))
         else:
-            for problem in self._lost_ground():
+            for problem in lost_ground(self._issuance):
                 self._stop(problem)
-
-    def _lost_ground(self) -> list[Error]:
-        """What no device can be made without, and has gone since the fleet began."""
-        server = self._order.server
-        try:
-            self._issuance.ca.check_unchanged(server)
-            free = os.statvfs(server.devices_dir)
-        except Error as problem:
-            return [problem]
-        except OSError as error:
-            return [durable.not_writable(error, server.shown(server.devices_dir))]
-        if free.f_bavail * free.f_frsize < _BYTES_A_WORKER * self._order.jobs:
-            words = f"the file system of {quoted(server.shown(server.server_dir))} is full"
-            return [Unfit(words, hint="free some space on it")]
-        return configs.examine(server, self._issuance.text, {})
 
     def _stop(self, why: Error) -> None:
         """Give out no more; what is at work is finished."""

@@ -6,15 +6,19 @@ from enum import StrEnum
 from itertools import count
 from typing import NamedTuple
 
-from otaopenssl import workbench
+from otaopenssl import configs, workbench
+from otaopenssl.durable import not_writable
 from otaopenssl.environment import environment
-from otaopenssl.errors import Error, Failed, Interrupted, quoted, reason
+from otaopenssl.errors import Error, Failed, Interrupted, Unfit, quoted, reason
 from otaopenssl.ids import Identity
 from otaopenssl.interrupts import check
 from otaopenssl.issuance import Issuance, Made, issue
 from otaopenssl.runner import Runner
 from otaopenssl.wholeness import Issued, check_whole
 from otaopenssl.workbench import Workbench
+
+# A device takes a third of it; what is left below is eaten by the next.
+_BYTES_TO_GO_ON = 128 * 1024
 
 
 class Result(StrEnum):
@@ -51,7 +55,7 @@ class Block(NamedTuple):
 
 
 def make_block(block: Block) -> tuple[Outcome, ...]:
-    """What came of each device of the block, as far as it was tried before an interruption.
+    """What came of each device of the block, as far as it was tried before an interruption or a loss of ground.
 
     Every device directory is whole or absent, whenever this ends.
     """
@@ -59,6 +63,8 @@ def make_block(block: Block) -> tuple[Outcome, ...]:
     try:
         for outcome in _outcomes(block):
             outcomes.append(outcome)
+            if outcome.result is Result.FAILED and lost_ground(block.issuance):
+                break
     except Interrupted:
         # Whoever gave out the block knows of it, and is told what was made before.
         return tuple(outcomes)
@@ -77,6 +83,21 @@ def examined(issuance: Issuance, identity: Identity) -> Outcome:
         words = f"{where} is there, but not whole: {error.message}"
         return Outcome(identity, Result.FAILED, reason=words, hint=error.hint)
     return Outcome(identity, Result.THERE, issued)
+
+
+def lost_ground(issuance: Issuance) -> list[Error]:
+    """What no device can be made without, and has gone since the fleet began: nothing, after a failure of one alone."""
+    server = issuance.server
+    try:
+        issuance.ca.check_unchanged(server)
+        free = os.statvfs(server.devices_dir)
+    except Error as problem:
+        return [problem]
+    except OSError as error:
+        return [not_writable(error, server.shown(server.devices_dir))]
+    if free.f_bavail * free.f_frsize < _BYTES_TO_GO_ON:
+        return [Unfit(f"the file system of {quoted(server.shown(server.server_dir))} is full", hint="free some space")]
+    return configs.examine(server, issuance.text, {})
 
 
 def after_death(block: Block, identity: Identity, died: Error) -> Outcome:

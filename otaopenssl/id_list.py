@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import IO, Self
 
-from otaopenssl.durable import not_writable
-from otaopenssl.errors import BadInput, Error, Unfit, quoted, reason
+from otaopenssl.errors import BadInput, Unfit, quoted, reason
 from otaopenssl.ids import DeviceID, DeviceUUID, Identity, parse_device_id, parse_device_uuid, random_device_uuid
 
 MOST_DEVICES = 10_000_000
@@ -234,6 +233,6 @@ def _shared_hashes(ids: IDList) -> set[int]:
     return shared
 
 
-def _unkept(error: OSError) -> Error:
-    """The error for a list that cannot be kept beside."""
-    return not_writable(error, "the directory of temporary files")
+def _unkept(error: OSError) -> Unfit:
+    words = f"the list of devices cannot be kept in a temporary file: {reason(error)}"
+    return Unfit(words, hint="free some space there, or name another directory in TMPDIR")

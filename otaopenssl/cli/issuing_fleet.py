@@ -229,8 +229,7 @@ def _failure(summary: Summary, again: str) -> PartlyFailed:
     words = [f"{failed} of {_devices(summary.quantity)} failed"] if failed else []
     if summary.untried:
         words.append(f"{summary.untried} were not tried")
-    if summary.stopped is not None:
-        words.append(summary.stopped.message)
+    message = ": ".join(filter(None, (", ".join(words), summary.stopped.message if summary.stopped else "")))
     details = []
     hints: set[str] = set()
     for failure in summary.failures:
@@ -241,4 +240,4 @@ def _failure(summary: Summary, again: str) -> PartlyFailed:
     if failed > len(summary.failures):
         details.append(f"and {failed - len(summary.failures)} more")
     hint = "mend what is told above" if summary.stopped is None else summary.stopped.hint
-    return PartlyFailed(": ".join(words), hint=f"{hint}, then run {again}", details=details)
+    return PartlyFailed(message, hint=f"{hint}, then run {again}", details=details)
