@@ -22,6 +22,7 @@ from otaopenssl.outputs import CLIENT_AUTH
 from otaopenssl.procedure import Step, Text
 from otaopenssl.render import CONFIG_NAMES, render_config
 from otaopenssl.shellwords import Place, literal
+from otaopenssl.text_rules import CA_CERTIFICATE_WORD
 
 _CLIENT_AUTH_NAMES = ("clientAuth", "1.3.6.1.5.5.7.3.2", CLIENT_AUTH)
 
@@ -204,7 +205,7 @@ def _check_extensions(step: Step, file: str, config: Config) -> list[Error]:
     if not config.is_complete or section is None or "$" in section or not step.has("-req"):
         return []
     # A device text is known by its CA; the server's certificate has usages of its own.
-    if step.option("-CA") != (Place("DEVICES_DIR"), "/ca.crt"):
+    if step.option("-CA") != CA_CERTIFICATE_WORD:
         return []
     usage = config.sections.get(section, {}).get("extendedKeyUsage")
     if usage is None:

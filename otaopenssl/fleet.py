@@ -161,8 +161,9 @@ class _Run:
         """Give out blocks until every worker has one, and a few wait."""
         while self._next is not None and len(self._at_work) < self._order.jobs + _WAITING_BLOCKS:
             try:
-                self._at_work[workers.submit(make_block, self._next)] = self._next
-                self._next = self._block()
+                with held():
+                    self._at_work[workers.submit(make_block, self._next)] = self._next
+                    self._next = self._block()
             except BrokenExecutor as error:
                 self._stop(Failed(f"the workers have died: {error}", hint="run the command again"))
             except Error as error:
@@ -185,22 +186,25 @@ class _Run:
     def _finish(self, done: Iterable[Future[tuple[Outcome, ...]]]) -> None:
         """Count and tell what came of the blocks that are done."""
         outcomes: list[Outcome] = []
-        for future in done:
-            outcomes += self._outcomes(future, self._at_work.pop(future))
-        self.summary.add(outcomes)
-        try:
-            self._tell(outcomes)
-        except Error as error:
-            self._tell = lambda _outcomes: None
-            self._stop(error)
-        if any(outcome.result is Result.FAILED for outcome in outcomes):
-            self._judge()
+        # A signal in between would have devices made of which nobody is told.
+        with held():
+            for future in done:
+                outcomes += self._outcomes(future, self._at_work.pop(future))
+            self.summary.add(outcomes)
+            try:
+                self._tell(outcomes)
+            except Error as error:
+                self._tell = lambda _outcomes: None
+                self._stop(error)
+            if any(outcome.result is Result.FAILED for outcome in outcomes):
+                self._judge()
 
     def _outcomes(self, future: Future[tuple[Outcome, ...]], block: Block) -> Sequence[Outcome]:
         """What a block has come to; where its worker has died, what is on the disk tells."""
-        try:
+        error = future.exception()
+        if error is None:
             outcomes = future.result()
-        except Exception as error:
+        else:
             died = Failed(f"its worker has died: {error or type(error).__name__}", hint="run the command again")
             outcomes = tuple(after_death(block, identity, died) for identity in block.identities)
         self._not_makable += sum(one.result is Result.FAILED and one.identity in block.to_make for one in outcomes)

@@ -51,7 +51,7 @@ class FleetRoot(NamedTuple):
                 what = "is missing, and was there" if now is None else "is another file than"
                 raise Failed(
                     f"{quoted(server.shown(path))} {what} when the run began",
-                    hint="put the fleet root CA in place, and run the command again",
+                    hint="put the fleet root CA back in its place",
                 )
 
 

@@ -30,13 +30,14 @@ _OUTPUT_PLACE = {
 }
 CERTIFICATE_WORD: Word = (Place("device_dir"), f"/{CERTIFICATE_NAME}")
 _GATEWAY_ROOT_WORD: Word = (Place("device_dir"), f"/{GATEWAY_ROOT_NAME}")
-_CA_WORDS: dict[str, Word] = {"-CA": (Place("DEVICES_DIR"), "/ca.crt"), "-CAkey": (Place("DEVICES_DIR"), "/ca.key")}
+CA_CERTIFICATE_WORD: Word = (Place("DEVICES_DIR"), "/ca.crt")
+_CA_WORDS: dict[str, Word] = {"-CA": CA_CERTIFICATE_WORD, "-CAkey": (Place("DEVICES_DIR"), "/ca.key")}
 _REHEARSAL_ADDRESSES: dict[str, Word] = {
     "-accept": ("127.0.0.1:", Place("device_gateway_port")),
     "-connect": (Place("device_gateway"), ":", Place("device_gateway_port")),
 }
 _NEEDED_OUTPUTS: dict[str, tuple[Word, ...]] = {
-    "root.sh": ((Place("DEVICES_DIR"), "/ca.key"), (Place("DEVICES_DIR"), "/ca.crt")),
+    "root.sh": ((Place("DEVICES_DIR"), "/ca.key"), CA_CERTIFICATE_WORD),
     "device.sh": ((Place("device_dir"), f"/{KEY_NAME}"), CERTIFICATE_WORD),
     "server.sh": tuple((Place("SERVER_DIR"), f"/{name}") for name in SERVER_NAMES),
     "gateway.sh": (_GATEWAY_ROOT_WORD,),

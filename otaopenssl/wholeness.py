@@ -12,11 +12,12 @@ from otaopenssl.digest import sha256
 from otaopenssl.durable import read_bounded
 from otaopenssl.errors import Failed, quoted, reason
 from otaopenssl.ids import DeviceUUID
-from otaopenssl.layout import CERTIFICATE_NAME, KEY_NAME
+from otaopenssl.layout import CERTIFICATE_NAME, GATEWAY_ROOT_NAME, KEY_NAME
 from otaopenssl.leaf import Leaf, is_private_half, parse_leaf
 from otaopenssl.output_rules import output_fault
 from otaopenssl.outputs import PKCS8_KEY, RSA_KEY, SEC1_KEY, PemBlock, pem_blocks
 from otaopenssl.procedure import BoundStep
+from otaopenssl.text_rules import CA_CERTIFICATE_WORD
 
 
 class Issued(NamedTuple):
@@ -83,17 +84,25 @@ def _is_key(leaf: Leaf, block: PemBlock) -> bool:
 
 
 def _cat_fault(step: BoundStep, output: str, contents: dict[str, bytes], cwd: Path) -> str | None:
+    """Files of the device and ca.crt are in it as they are now; others, ca.srl say, may have changed since."""
     if step.step.programs != ("cat",):
         return None
-    inputs = (contents[path] if path in contents else _content(cwd, path) for path in step.commands[0][1:])
-    return None if contents[output] == b"".join(inputs) else f"not what '{step.quoted()}' writes"
+    parts = []
+    for word, path in zip(step.step.commands[0][1:], step.commands[0][1:], strict=True):
+        if path not in contents and word != CA_CERTIFICATE_WORD:
+            return None
+        parts.append(contents[path] if path in contents else _content(cwd, path))
+    return None if contents[output] == b"".join(parts) else f"not what '{step.quoted()}' writes"
 
 
 def _content(cwd: Path, path: str) -> bytes:
     try:
         return read_bounded(cwd / path)
     except FileNotFoundError:
-        raise _not_whole(f"{quoted(_name(path))} is missing") from None
+        missing = f"{quoted(_name(path))} is missing"
+        if _name(path) == GATEWAY_ROOT_NAME:
+            raise Failed(missing, hint="have it fetched: otaopenssl gateway root --uuid UUID") from None
+        raise _not_whole(missing) from None
     except OSError as error:
         raise _not_whole(f"{quoted(_name(path))} cannot be read: {reason(error)}") from error
 
