@@ -17,7 +17,7 @@ UMASK = os.umask(0o077)
 os.umask(UMASK)
 
 
-def sync_file(path: Path) -> None:
+def sync_file(path: Path | str) -> None:
     """Have the content of a file or the names in a directory on the disk."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:

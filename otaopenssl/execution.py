@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 
 from otaopenssl.answer import answer_fault, certificate_lines
-from otaopenssl.durable import UMASK
+from otaopenssl.durable import UMASK, read_bounded
 from otaopenssl.errors import BadInput, Failed, quoted, reason
 from otaopenssl.output_rules import output_fault
 from otaopenssl.outputs import (
@@ -29,13 +29,15 @@ class NoAnswer(Failed):
 class Execution:
     """Carries out bound steps in the directory ``cwd``, which their relative paths are below.
 
-    ``network_seconds`` is how long a step may take that waits for a server.
+    ``network_seconds`` is how long a step may take that waits for a server. ``contents`` holds what the steps have
+    written, by path, as it was read again.
     """
 
     def __init__(self, runner: Runner, cwd: Path, network_seconds: float = STEP_SECONDS) -> None:
         self._runner = runner
         self._cwd = cwd
         self._network_seconds = network_seconds
+        self.contents: dict[str, bytes] = {}
 
     def perform(self, bound: BoundStep) -> Finished | None:
         """Do what the step says and check what it wrote; what openssl printed, where openssl ran.
@@ -44,6 +46,7 @@ class Execution:
         certificates for sed to keep; BadInput where openssl complains of a configuration file.
         """
         finished = None
+        programs = bound.step.programs
         for output in bound.outputs:
             if (self._cwd / output).is_symlink():
                 raise Failed(
@@ -51,11 +54,11 @@ class Execution:
                     hint="let a text write to names that it has not linked",
                 )
         try:
-            if bound.step.programs == ("cat",):
+            if programs == ("cat",):
                 self._cat(bound)
-            elif bound.step.programs == ("ln",):
+            elif programs == ("ln",):
                 self._link(bound)
-            elif bound.step.programs[-1] == "sed":
+            elif programs[-1] == "sed":
                 finished = self._kept_by_sed(bound)
             else:
                 finished = self._openssl(bound)
@@ -107,7 +110,7 @@ class Execution:
             raise Failed(f"step 'cat' left {quoted(bound.redirect)} incomplete", hint=self._hint(bound))
         # A certificate among them may have words around it; a key, in whatever form, makes its file private.
         is_public = all(path.stat().st_mode & 0o077 for path in inputs) and not _holds_private_label(content)
-        _set_mode(output, is_public=is_public)
+        _set_mode(output, output.stat().st_mode, is_public=is_public)
 
     def _link(self, bound: BoundStep) -> None:
         _, _, target, link = bound.commands[0]
@@ -123,16 +126,18 @@ class Execution:
 
     def _check(self, bound: BoundStep, output: str) -> None:
         path = self._cwd / output
-        what = f"step '{bound.step.name}' left {quoted(output)}"
-        if not path.is_file() or path.is_symlink():
-            raise Failed(f"{what} missing, though it ended with exit status 0", hint=self._hint(bound))
-        content = path.read_bytes()
-        fault = output_fault(bound, content)
+        mode = path.lstat().st_mode if os.path.lexists(path) else 0
+        fault: str | None = "missing"
+        content = b""
+        if stat.S_ISREG(mode):
+            content = read_bounded(path)
+            fault = output_fault(bound, content)
         if fault is not None:
-            said = f"{fault}, though it ended with exit status 0" if not content else fault
-            raise Failed(f"{what} {said}", hint=self._hint(bound))
+            said = fault if content else f"{fault}, though it ended with exit status 0"
+            raise Failed(f"step '{bound.step.name}' left {quoted(output)} {said}", hint=self._hint(bound))
+        self.contents[output] = content
         if bound.step.programs != ("cat",):
-            _set_mode(path, is_public=bound.step.makes_public_files or is_public_pem(content))
+            _set_mode(path, mode, is_public=bound.step.makes_public_files or is_public_pem(content))
 
     def _hint(self, bound: BoundStep) -> str:
         """What to do about an output that is wrong: most often the disk is full, which openssl does not say."""
@@ -145,10 +150,10 @@ def _holds_private_label(content: bytes) -> bool:
     return any(block.label not in PUBLIC_LABELS for block in pem_blocks(content))
 
 
-def _set_mode(path: Path, *, is_public: bool) -> None:
+def _set_mode(path: Path, now: int, *, is_public: bool) -> None:
     """What may hold a key was kept private until here; now it is known whether it does."""
     mode = 0o666 & ~UMASK if is_public else 0o600
-    if stat.S_IMODE(path.stat().st_mode) != mode:
+    if stat.S_IMODE(now) != mode:
         path.chmod(mode)
 
 

@@ -12,18 +12,20 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Optional
 
 from otaopenssl import configs, plan, serials
 from otaopenssl.errors import Error, Failed, Interrupted
 from otaopenssl.fleet_block import Block, Outcome, Result, after_death, lost_ground, make_block
-from otaopenssl.gateway_root import GatewayOrder
 from otaopenssl.id_list import IDList
 from otaopenssl.interrupts import held, hold_for_good
 from otaopenssl.issuance import Issuance, prepared
 from otaopenssl.layout import Server
 from otaopenssl.program import Launch
 from otaopenssl.texts import Procedure
+
+if TYPE_CHECKING:
+    from otaopenssl.gateway_root import GatewayOrder
 
 MOST_JOBS = 256
 
@@ -54,7 +56,7 @@ class FleetOrder(NamedTuple):
     jobs: int
     has_plan: bool = False
     is_fail_fast: bool = False
-    gateway: GatewayOrder | None = None
+    gateway: Optional["GatewayOrder"] = None
 
 
 class Summary:

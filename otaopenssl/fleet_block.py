@@ -14,7 +14,7 @@ from otaopenssl.ids import Identity
 from otaopenssl.interrupts import check
 from otaopenssl.issuance import Issuance, Made, issue
 from otaopenssl.runner import Runner
-from otaopenssl.wholeness import Issued, check_whole
+from otaopenssl.wholeness import Issued, check_whole, read_outputs
 from otaopenssl.workbench import Workbench
 
 # A device takes a third of it; what is left below is eaten by the next.
@@ -77,7 +77,9 @@ def examined(issuance: Issuance, identity: Identity) -> Outcome:
     """What there is of a device of which something is there."""
     server = issuance.server
     try:
-        issued = check_whole(issuance.steps(identity), identity.uuid, server.project_dir, issuance.ca.name)
+        steps = issuance.steps(identity)
+        contents = read_outputs(steps, server.project_dir)
+        issued = check_whole(steps, contents, identity.uuid, server.project_dir, issuance.ca.name)
     except Failed as error:
         where = quoted(server.shown(server.device_path(identity.uuid)))
         words = f"{where} is there, but not whole: {error.message}"

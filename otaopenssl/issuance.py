@@ -1,13 +1,12 @@
 """Issuing a device in a workbench: the guide's steps, checked and published; alone or as one of a fleet."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Optional
 
-from otaopenssl import configs, durable, fleet_root, gateway_root, serials
+from otaopenssl import configs, durable, fleet_root, serials
 from otaopenssl.errors import Error, Failed, Unfit, quoted, raise_all
 from otaopenssl.execution import Execution
 from otaopenssl.fleet_root import FleetRoot
-from otaopenssl.gateway_root import Fetched, Fetching, GatewayOrder
 from otaopenssl.ids import Identity
 from otaopenssl.layout import CERTIFICATE_NAME, Server
 from otaopenssl.leaf_rules import leaf_faults, leaf_warnings
@@ -21,6 +20,10 @@ from otaopenssl.texts import Procedure
 from otaopenssl.wholeness import Issued, check_whole
 from otaopenssl.workbench import Workbench
 
+if TYPE_CHECKING:
+    # Most runs ask no gateway, and what that takes would be a part of a device's time.
+    from otaopenssl.gateway_root import Fetched, Fetching, GatewayOrder
+
 
 class Issuance(NamedTuple):
     """What is the same for every device of a run, found fit before the first one is made.
@@ -32,7 +35,7 @@ class Issuance(NamedTuple):
     text: Text
     program: str
     ca: FleetRoot
-    fetching: Fetching | None
+    fetching: Optional["Fetching"]
 
     def places(self, identity: Identity) -> dict[str, str]:
         """The values of the places of device.sh."""
@@ -51,13 +54,13 @@ class Made(NamedTuple):
     report: CertificateReport
     issued: Issued
     warnings: tuple[str, ...]
-    gateway: Fetched | None
+    gateway: Optional["Fetched"]
 
 
 def prepared(
     server: Server,
     procedure: Procedure,
-    gateway: GatewayOrder | None,
+    gateway: Optional["GatewayOrder"],
     launch: Launch,
     *,
     quantity: int = 1,
@@ -74,6 +77,8 @@ def prepared(
     runner, ca = _ready(server, text, launch, quantity, found)
     fetching = None
     if gateway is not None:
+        from otaopenssl import gateway_root
+
         fetching = gateway_root.prepared(gateway, procedure, runner, server.project_dir)
     return Issuance(server, text, runner.program, ca, fetching), runner
 
@@ -94,15 +99,18 @@ def issue(
     """
     server, places = issuance.server, issuance.places(identity)
     bench.prepare_device(identity.uuid, issuance.text.names_in("DEVICES_DIR"))
-    steps = issuance.steps(identity)
-    report, serial = _carried_out(steps[: len(issuance.text.steps)], places, runner, bench, take_serial)
+    steps = [step.bind(places) for step in issuance.text.steps]
+    execution = Execution(runner, bench.root)
+    report, serial = _carried_out(steps, execution, runner, bench, take_serial)
     raise_all(leaf_faults(report, identity.uuid, issuance.ca.report, serial))
     fetched = None
     if issuance.fetching is not None:
+        from otaopenssl import gateway_root
+
         examined_dir = bench.prepare_examination()
         fetched = gateway_root.fetch(issuance.fetching, places, runner, bench.root, examined_dir)
     try:
-        issued = check_whole(steps, identity.uuid, bench.root, issuance.ca.name)
+        issued = check_whole(steps, execution.contents, identity.uuid, bench.root, issuance.ca.name)
     except Failed as error:
         words = f"the commands ended with exit status 0, but the device is not whole: {error.message}"
         raise Failed(words, hint="check which openssl runs, and the text: otaopenssl procedure show") from error
@@ -147,14 +155,12 @@ def _file_systems(server: Server) -> list[Error]:
 
 def _carried_out(
     steps: Sequence[BoundStep],
-    places: Mapping[str, str],
+    execution: Execution,
     runner: Runner,
     bench: Workbench,
     take_serial: Callable[[], int],
 ) -> tuple[CertificateReport, int | None]:
     """The facts of the new certificate and the serial number that was taken for it, once every step has run."""
-    execution = Execution(runner, bench.root)
-    path = f"{places['device_dir']}/{CERTIFICATE_NAME}"
     serial: int | None = None
     report: CertificateReport | None = None
     for bound in steps:
@@ -163,8 +169,9 @@ def _carried_out(
             bench.seed_serials(serials.seed_for(serial))
         finished = execution.perform(bound)
         if _is_report_of_certificate(bound.step) and finished is not None:
-            report = read_report(finished, path)
+            report = read_report(finished, str(bound.value("-in")))
     if report is None:
+        path = next(output for output in execution.contents if output.endswith(f"/{CERTIFICATE_NAME}"))
         report, _ = ask_report(runner, path, cwd=bench.root, shown=path)
     return report, serial
 

@@ -3,7 +3,7 @@
 The same rule says what may be published and what a later run may skip.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -28,17 +28,31 @@ class Issued(NamedTuple):
     sha256: str
 
 
-def check_whole(steps: Sequence[BoundStep], uuid: DeviceUUID, cwd: Path, ca_name: bytes | None) -> Issued:
-    """The facts of the certificate of a device directory in which every file that the steps write is there and whole.
+def read_outputs(steps: Sequence[BoundStep], cwd: Path) -> dict[str, bytes]:
+    """What is in each file that the steps write, by its path, which is below ``cwd`` where it is relative.
 
-    Key, CSR and certificate belong together, the certificate is the device's, and its issuer is ``ca_name`` (a name in
-    DER; None where it is not known). Relative paths are below ``cwd``. Raises Failed with what is wrong, in words that
-    follow the device.
+    Raises Failed where one is missing, or does not hold what its step writes.
     """
     contents = {output: _content(cwd, output) for step in steps for output in step.outputs}
     for step in steps:
         for output in step.outputs:
-            fault = output_fault(step, contents[output]) or _cat_fault(step, output, contents, cwd)
+            fault = output_fault(step, contents[output])
+            if fault is not None:
+                raise _not_whole(f"{quoted(_name(output))} is {fault}")
+    return contents
+
+
+def check_whole(
+    steps: Sequence[BoundStep], contents: Mapping[str, bytes], uuid: DeviceUUID, cwd: Path, ca_name: bytes | None
+) -> Issued:
+    """The facts of the certificate among what the steps have written, once all of it is found to belong together.
+
+    Key and CSR are the certificate's, the certificate is the device's, its issuer is ``ca_name`` (a name in DER; None
+    where it is not known), and joined files are what they join. Raises Failed with what is wrong.
+    """
+    for step in steps:
+        for output in step.outputs:
+            fault = _cat_fault(step, output, contents, cwd)
             if fault is not None:
                 raise _not_whole(f"{quoted(_name(output))} is {fault}")
     der = pem_blocks(contents[_path_of(contents, CERTIFICATE_NAME)])[0].der or b""
@@ -59,7 +73,7 @@ def _check_certificate(leaf: Leaf, uuid: DeviceUUID, ca_name: bytes | None) -> N
         raise _not_whole(f"the issuer of {quoted(CERTIFICATE_NAME)} is not the subject of ca.crt")
 
 
-def _check_belonging(steps: Sequence[BoundStep], contents: dict[str, bytes], leaf: Leaf) -> None:
+def _check_belonging(steps: Sequence[BoundStep], contents: Mapping[str, bytes], leaf: Leaf) -> None:
     """The key, what it was made from, and the CSR hold the public key of the certificate."""
     by_output = {output: step for step in steps for output in step.outputs}
     certificate_path, key_path = (_path_of(contents, name) for name in (CERTIFICATE_NAME, KEY_NAME))
@@ -83,7 +97,7 @@ def _is_key(leaf: Leaf, block: PemBlock) -> bool:
         return False
 
 
-def _cat_fault(step: BoundStep, output: str, contents: dict[str, bytes], cwd: Path) -> str | None:
+def _cat_fault(step: BoundStep, output: str, contents: Mapping[str, bytes], cwd: Path) -> str | None:
     """Files of the device and ca.crt are in it as they are now; others, ca.srl say, may have changed since."""
     if step.step.programs != ("cat",):
         return None
@@ -107,7 +121,7 @@ def _content(cwd: Path, path: str) -> bytes:
         raise _not_whole(f"{quoted(_name(path))} cannot be read: {reason(error)}") from error
 
 
-def _path_of(contents: dict[str, bytes], name: str) -> str:
+def _path_of(contents: Mapping[str, bytes], name: str) -> str:
     """The output of that name; a device's text writes one, as is checked when it is loaded."""
     return next(path for path in contents if _name(path) == name)
 

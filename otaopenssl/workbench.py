@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from otaopenssl import locks
-from otaopenssl.durable import not_writable, sync_file
+from otaopenssl.durable import not_writable, read_bounded, sync_file
 from otaopenssl.errors import Unfit, quoted
 from otaopenssl.ids import DeviceUUID
 from otaopenssl.interrupts import held
@@ -28,6 +28,7 @@ class Workbench:
         self.server = server
         self.root = root
         self.staged = Server(root, server.name)
+        self._linked: set[str] = set()
 
     def prepare_device(self, uuid: DeviceUUID, names: Iterable[str]) -> Path:
         """The empty staged directory of a device (0700), beside links to those ``names`` of the devices directory.
@@ -36,8 +37,9 @@ class Workbench:
         """
         for name in names:
             link = self.staged.devices_dir / name
-            if link != self.staged.ca_srl_path and not link.is_symlink():
+            if name not in self._linked and link != self.staged.ca_srl_path:
                 link.symlink_to(self.server.devices_dir / name)
+                self._linked.add(name)
         path = self.staged.device_path(uuid)
         path.mkdir(mode=0o700)
         path.chmod(0o700)
@@ -53,6 +55,9 @@ class Workbench:
     def seed_serials(self, content: bytes) -> None:
         """Have openssl go on in this workbench from the serial number in ``content``. Raises Unfit."""
         try:
+            # Most often it is where openssl left it after the device before. Writing it over makes a disk busy.
+            if self.staged.ca_srl_path.exists() and read_bounded(self.staged.ca_srl_path) == content:
+                return
             self.staged.ca_srl_path.write_bytes(content)
         except OSError as error:
             raise not_writable(error, self.server.shown(self.server.hidden_dir)) from error
@@ -162,7 +167,7 @@ def _sweep(folder: Path) -> None:
 
 
 def _sync_tree(directory: Path) -> None:
-    for path in directory.iterdir():
-        if path.is_file() and not path.is_symlink():
-            sync_file(path)
+    for entry in os.scandir(directory):
+        if entry.is_file(follow_symlinks=False):
+            sync_file(entry.path)
     sync_file(directory)

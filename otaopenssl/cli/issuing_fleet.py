@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from otaopenssl import fleet as fleets
-from otaopenssl.cli import fetching, session, terminal
+from otaopenssl.cli import session, terminal
 from otaopenssl.cli.options import Asking, Running
 from otaopenssl.cli.progress import Progress, progress
 from otaopenssl.errors import BadInput, Error, Interrupted, PartlyFailed, Unfit, quoted, raise_all, reason
 from otaopenssl.fleet import MOST_JOBS, FleetOrder, Summary
 from otaopenssl.fleet_block import Outcome, Result
-from otaopenssl.fleet_script import FleetScript
 from otaopenssl.id_list import MOST_DEVICES, IDList, drawn_ids, read_ids
 from otaopenssl.ids import parse_server_name
 from otaopenssl.issued_list import IssuedList, check_place
@@ -40,6 +39,8 @@ def fleet(running: Running, asking: Asking, options: FleetOptions) -> None:
     """Make the devices and print the devices directory."""
     with _order(running, asking, options) as order:
         if running.dry_run:
+            from otaopenssl.fleet_script import FleetScript
+
             session.print_script(FleetScript(order, session.program_for_script(running.place)), running)
             return
         issued_list = _issued_list(options, order)
@@ -80,7 +81,11 @@ def _order(running: Running, asking: Asking, options: FleetOptions) -> Iterator[
     problems = session.refusals(checks) + _contradictions(running, options)
     gateway = None
     try:
-        gateway = fetching.gateway_order(asking, project_dir)
+        if asking.is_given():
+            # Imported here because it takes long, and most fleets ask no gateway.
+            from otaopenssl.cli import fetching
+
+            gateway = fetching.gateway_order(asking, project_dir)
     except Error as problem:
         problems.append(problem)
     raise_all(problems)

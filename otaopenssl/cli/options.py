@@ -1,5 +1,6 @@
 """The options that several commands share; light to import, since every start of the program needs them."""
 
+import os
 from typing import Annotated, Literal, NamedTuple
 
 import typer
@@ -100,6 +101,11 @@ class Asking(NamedTuple):
     port: str | None
     pins: tuple[str, ...]
     timeout: str | None
+
+    def is_given(self) -> bool:
+        """Whether an option or the guide's variable says anything of a gateway."""
+        named = self.gateway is not None or self.credentials is not None or "device_gateway" in os.environ
+        return named or bool(self.given())
 
     def given(self) -> list[str]:
         """The options that mean nothing without a gateway, as far as they are given."""

@@ -6,7 +6,7 @@ import select
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 _READ_AT_ONCE = 64 * 1024
 _LONGEST_WAIT = 3600.0
@@ -27,6 +27,14 @@ class Pipe:
         self.content += taken
         if not taken:
             self.close()
+
+    def take_rest(self) -> None:
+        """Read a little that is there, and the end of the stream where that is; without waiting."""
+        os.set_blocking(self.reading, False)
+        with suppress(BlockingIOError):
+            self.take()
+            if self.is_open:
+                self.take()
 
     @contextmanager
     def reading_end(self) -> Iterator[int]:

@@ -22,6 +22,7 @@ from otaopenssl.shellwords import shell_joined
 LARGEST_OUTPUT = 1024 * 1024
 # Signals reach the main thread alone; the others ask this often, in seconds.
 _LONGEST_DEAFNESS = 0.2
+_UNDISTURBED = 0.1
 _SECONDS_OF_GRACE = 1.0
 
 _WHICH_PROGRAM = "check which openssl runs: otaopenssl --openssl PATH names another"
@@ -138,6 +139,12 @@ class Pipeline:
 
     def wait(self, deadline: float, seconds: float) -> tuple[int, ...]:
         """The exit statuses, once every process has ended and closed what it wrote to."""
+        # Most print little and end soon: to look at the streams only then saves being woken for every piece of them.
+        for process in reversed(self._processes):
+            _wait_for_end(process, _UNDISTURBED)
+        self._errors.writing.close()
+        for pipe in self._open_pipes():
+            pipe.take_rest()
         self._take(deadline, lambda: False)
         if not self._open_pipes() and all(_has_ended(process, deadline) for process in self._processes):
             return tuple(process.wait() for process in self._processes)
@@ -201,17 +208,20 @@ def _has_ended(process: "subprocess.Popen[bytes]", deadline: float) -> bool:
         if left <= 0:
             return False
         check()
-        with suppress(subprocess.TimeoutExpired):
-            _wait_for_end(process, min(left, _LONGEST_DEAFNESS))
+        _wait_for_end(process, min(left, _LONGEST_DEAFNESS))
     return True
 
 
 def _wait_for_end(process: "subprocess.Popen[bytes]", seconds: float) -> None:
+    """Return when the process has ended, or after so many seconds."""
+    if process.poll() is not None:
+        return
     try:
         descriptor = os.pidfd_open(process.pid)
     except OSError:
         # An older kernel, where Python looks again and again.
-        process.wait(seconds)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
         return
     try:
         poller = select.poll()
