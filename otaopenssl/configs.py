@@ -19,9 +19,9 @@ from otaopenssl.errors import Error, Unfit, quoted, reason
 from otaopenssl.interrupts import held, hold_for_good
 from otaopenssl.layout import Server
 from otaopenssl.outputs import CLIENT_AUTH
-from otaopenssl.procedure import Step, Text
 from otaopenssl.render import CONFIG_NAMES, render_config
 from otaopenssl.shellwords import Place, literal
+from otaopenssl.steps import Step, Text
 from otaopenssl.text_rules import CA_CERTIFICATE_WORD
 
 _CLIENT_AUTH_NAMES = ("clientAuth", "1.3.6.1.5.5.7.3.2", CLIENT_AUTH)

@@ -10,7 +10,7 @@ from pathlib import Path
 from otaopenssl.answer import answer_fault, certificate_lines
 from otaopenssl.durable import UMASK, read_bounded
 from otaopenssl.errors import BadInput, Failed, quoted, reason
-from otaopenssl.output_rules import output_fault
+from otaopenssl.output_rules import Written, output_fault, written
 from otaopenssl.outputs import (
     PUBLIC_LABELS,
     first_complaint,
@@ -18,8 +18,8 @@ from otaopenssl.outputs import (
     is_public_pem,
     pem_blocks,
 )
-from otaopenssl.procedure import BoundStep
 from otaopenssl.runner import STEP_SECONDS, Finished, Runner, failure
+from otaopenssl.steps import BoundStep
 
 
 class NoAnswer(Failed):
@@ -29,15 +29,15 @@ class NoAnswer(Failed):
 class Execution:
     """Carries out bound steps in the directory ``cwd``, which their relative paths are below.
 
-    ``network_seconds`` is how long a step may take that waits for a server. ``contents`` holds what the steps have
-    written, by path, as it was read again.
+    ``network_seconds`` is how long a step may take that waits for a server. ``written`` holds what the steps have
+    written, by path.
     """
 
     def __init__(self, runner: Runner, cwd: Path, network_seconds: float = STEP_SECONDS) -> None:
         self._runner = runner
         self._cwd = cwd
         self._network_seconds = network_seconds
-        self.contents: dict[str, bytes] = {}
+        self.written: dict[str, Written] = {}
 
     def perform(self, bound: BoundStep) -> Finished | None:
         """Do what the step says and check what it wrote; what openssl printed, where openssl ran.
@@ -128,16 +128,16 @@ class Execution:
         path = self._cwd / output
         mode = path.lstat().st_mode if os.path.lexists(path) else 0
         fault: str | None = "missing"
-        content = b""
+        found = Written(b"", ())
         if stat.S_ISREG(mode):
-            content = read_bounded(path)
-            fault = output_fault(bound, content)
+            found = written(read_bounded(path))
+            fault = output_fault(bound, found)
         if fault is not None:
-            said = fault if content else f"{fault}, though it ended with exit status 0"
+            said = fault if found.content else f"{fault}, though it ended with exit status 0"
             raise Failed(f"step '{bound.step.name}' left {quoted(output)} {said}", hint=self._hint(bound))
-        self.contents[output] = content
+        self.written[output] = found
         if bound.step.programs != ("cat",):
-            _set_mode(path, mode, is_public=bound.step.makes_public_files or is_public_pem(content))
+            _set_mode(path, mode, is_public=bound.step.makes_public_files or is_public_pem(*found))
 
     def _hint(self, bound: BoundStep) -> str:
         """What to do about an output that is wrong: most often the disk is full, which openssl does not say."""

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Optional
 
@@ -18,6 +17,7 @@ from otaopenssl import configs, plan, serials
 from otaopenssl.errors import Error, Failed, Interrupted
 from otaopenssl.fleet_block import Block, Outcome, Result, after_death, lost_ground, make_block
 from otaopenssl.id_list import IDList
+from otaopenssl.ids import Identity
 from otaopenssl.interrupts import held, hold_for_good
 from otaopenssl.issuance import Issuance, prepared
 from otaopenssl.layout import Server
@@ -31,6 +31,8 @@ MOST_JOBS = 256
 
 # Small enough to end soon and to tell of devices as they finish, large enough to share out the cost of a workbench.
 _LARGEST_BLOCK = 16
+# Devices that are there are looked at in no time, and verified by one openssl a block.
+_LARGEST_LOOK = 200
 # Blocks that wait beside those at work, so that no worker waits for this process.
 _WAITING_BLOCKS = 2
 _SECONDS_BETWEEN_TELLING = 1.0
@@ -123,6 +125,8 @@ class _Run:
         self._identities = iter(order.ids)
         self._given_out = 0
         self._not_makable = 0
+        self._has_new_serials = False
+        self._last_serial = 0
         self._next: Block | None = None
         self._at_work: dict[Future[tuple[Outcome, ...]], Block] = {}
 
@@ -136,10 +140,16 @@ class _Run:
             self._next = self._block()
             yield
         except BaseException:
-            if self.summary.plan_path is not None and not self.summary.counts[Result.MADE]:
+            if not self.summary.counts[Result.MADE]:
                 with held():
-                    plan.take_back(self.summary.plan_path)
+                    self._take_back()
             raise
+
+    def _take_back(self) -> None:
+        if self.summary.plan_path is not None:
+            plan.take_back(self.summary.plan_path)
+        if self._has_new_serials:
+            serials.take_back(self._order.server, self._last_serial)
 
     def through(self, executor: Executor | None) -> None:
         """Have every block made, or as many as there are until something stops the fleet; never raises Interrupted."""
@@ -176,14 +186,17 @@ class _Run:
         server, jobs = self._order.server, self._order.jobs
         left = self._order.ids.quantity - self._given_out
         size = 1 if self._order.is_fail_fast else max(1, min(_LARGEST_BLOCK, left // (2 * jobs)))
-        identities = tuple(islice(self._identities, size))
-        self._given_out += len(identities)
-        there = tuple(one for one in identities if os.path.lexists(server.device_path(one.uuid)))
-        to_make = tuple(one for one in identities if one not in there)
-        if not identities:
-            return None
-        first_serial = serials.reserve(server, len(to_make)).first if to_make else 0
-        return Block(self._issuance, to_make, first_serial, there)
+        to_make: list[Identity] = []
+        there: list[Identity] = []
+        while len(to_make) < size and len(there) < _LARGEST_LOOK and (one := next(self._identities, None)):
+            (there if os.path.lexists(server.device_path(one.uuid)) else to_make).append(one)
+        self._given_out += len(to_make) + len(there)
+        if not to_make:
+            return Block(self._issuance, (), 0, tuple(there)) if there else None
+        reservation = serials.reserve(server, len(to_make))
+        self._has_new_serials |= reservation.is_new
+        self._last_serial = reservation.last
+        return Block(self._issuance, tuple(to_make), reservation.first, tuple(there))
 
     def _finish(self, done: Iterable[Future[tuple[Outcome, ...]]]) -> None:
         """Count and tell what came of the blocks that are done."""

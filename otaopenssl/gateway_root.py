@@ -16,9 +16,9 @@ from otaopenssl.durable import read_bounded
 from otaopenssl.errors import Failed, quoted
 from otaopenssl.execution import Execution, NoAnswer
 from otaopenssl.layout import GATEWAY_ROOT_NAME
-from otaopenssl.procedure import BoundStep, Text
 from otaopenssl.runner import Flooded, Runner, TimedOut
 from otaopenssl.script import Body, answering, noted, steps_of
+from otaopenssl.steps import BoundStep, Text
 from otaopenssl.texts import Procedure
 from otaopenssl.vouching import Anchors, Examination, Trust, server_ca
 

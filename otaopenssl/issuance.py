@@ -11,10 +11,10 @@ from otaopenssl.ids import Identity
 from otaopenssl.layout import CERTIFICATE_NAME, Server
 from otaopenssl.leaf_rules import leaf_faults, leaf_warnings
 from otaopenssl.outputs import CertificateReport
-from otaopenssl.procedure import BoundStep, Step, Text
 from otaopenssl.program import Launch
 from otaopenssl.reports import ask_report, read_report
 from otaopenssl.runner import Runner
+from otaopenssl.steps import BoundStep, Step, Text
 from otaopenssl.text_rules import CERTIFICATE_WORD
 from otaopenssl.texts import Procedure
 from otaopenssl.wholeness import Issued, check_whole
@@ -110,7 +110,7 @@ def issue(
         examined_dir = bench.prepare_examination()
         fetched = gateway_root.fetch(issuance.fetching, places, runner, bench.root, examined_dir)
     try:
-        issued = check_whole(steps, execution.contents, identity.uuid, bench.root, issuance.ca.name)
+        issued = check_whole(steps, execution.written, identity.uuid, bench.root, issuance.ca.name)
     except Failed as error:
         words = f"the commands ended with exit status 0, but the device is not whole: {error.message}"
         raise Failed(words, hint="check which openssl runs, and the text: otaopenssl procedure show") from error
@@ -168,10 +168,10 @@ def _carried_out(
             serial = take_serial()
             bench.seed_serials(serials.seed_for(serial))
         finished = execution.perform(bound)
-        if _is_report_of_certificate(bound.step) and finished is not None:
+        if finished is not None and finished.stdout and _is_report_of_certificate(bound.step):
             report = read_report(finished, str(bound.value("-in")))
     if report is None:
-        path = next(output for output in execution.contents if output.endswith(f"/{CERTIFICATE_NAME}"))
+        path = next(output for output in execution.written if output.endswith(f"/{CERTIFICATE_NAME}"))
         report, _ = ask_report(runner, path, cwd=bench.root, shown=path)
     return report, serial
 

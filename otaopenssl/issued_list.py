@@ -1,6 +1,5 @@
 """The list of a fleet's devices as CSV, written as they finish."""
 
-import csv
 import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -14,7 +13,7 @@ from otaopenssl.ids import Identity
 from otaopenssl.layout import Server
 from otaopenssl.outputs import serial_hex
 
-COLUMNS = ("uuid", "device_id", "serial", "not_after", "sha256", "directory")
+_HEAD = "uuid,device_id,serial,not_after,sha256,directory\n"
 
 _HINT = "name another file with '--out FILE'"
 
@@ -39,8 +38,8 @@ class IssuedList:
         try:
             if self._file is None:
                 self._file = self._open_file()
-                csv.writer(self._file).writerow(COLUMNS)
-            csv.writer(self._file).writerows(rows)
+                self._file.write(_HEAD)
+            self._file.writelines(rows)
             self._file.flush()
         except OSError as error:
             raise not_writable(error, self._shown) from error
@@ -74,16 +73,11 @@ def check_place(path: Path, shown: str, ids: Iterable[Identity]) -> None:
 
 
 def _check_rows(path: Path, shown: str, ids: Iterable[Identity]) -> None:
-    listed: set[str] = set()
     with path.open(encoding="ascii", errors="replace", newline="") as file:
-        try:
-            rows = csv.reader(file)
-            if next(rows, list(COLUMNS)) == list(COLUMNS):
-                listed = {row[0] for row in rows if row}
-            else:
-                raise Unfit(f"{quoted(shown)} is there and is no list of a fleet", hint=_HINT)
-        except csv.Error as error:
-            raise Unfit(f"{quoted(shown)} is there and is no list of a fleet", hint=_HINT) from error
+        # A run that was killed may have left its last line unfinished, even the first.
+        if not _HEAD.startswith(file.readline(len(_HEAD))):
+            raise Unfit(f"{quoted(shown)} is there and is no list of a fleet", hint=_HINT)
+        listed = {line.partition(",")[0] for line in file if line.endswith("\n")}
     if listed:
         listed.difference_update(identity.uuid for identity in ids)
     if listed:
@@ -91,12 +85,12 @@ def _check_rows(path: Path, shown: str, ids: Iterable[Identity]) -> None:
         raise Unfit(words, hint=_HINT)
 
 
-def _row(outcome: Outcome, server: Server) -> tuple[str, ...]:
-    """The row of a device that is whole; the time in ISO 8601 UTC, the rest in hexadecimal."""
+def _row(outcome: Outcome, server: Server) -> str:
+    """The row of a device that is whole, of which no field needs quotes; the time in ISO 8601 UTC."""
     identity, issued = outcome.identity, outcome.issued
     if issued is None:
         raise ValueError("a device without a certificate")
-    return (
+    fields = (
         identity.uuid,
         identity.device_id,
         serial_hex(issued.serial),
@@ -104,3 +98,4 @@ def _row(outcome: Outcome, server: Server) -> tuple[str, ...]:
         issued.sha256,
         server.shown(server.device_path(identity.uuid)),
     )
+    return ",".join(fields) + "\n"

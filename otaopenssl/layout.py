@@ -5,6 +5,7 @@ so that the same words name the real tree from the project directory and a stage
 """
 
 import stat
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,46 +19,48 @@ SERVER_NAMES = ("ca.key", "server_ca.pem", "server.crt", "server.key", "server.c
 HIDDEN_DIR_NAME = ".otaopenssl"
 
 
-class Server(NamedTuple):
+class _Where(NamedTuple):
+    project_dir: Path
+    name: ServerName
+
+
+class Server(_Where):
     """One fleet in a project directory: ``PROJECT/certs`` and ``PROJECT/NAME/devices``.
 
     ``project_dir`` is absolute; it is the guide's CWD to the letter, symbolic links included.
     """
 
-    project_dir: Path
-    name: ServerName
-
-    @property
+    @cached_property
     def certs_dir(self) -> Path:
         """The OpenSSL configuration files."""
         return self.project_dir / "certs"
 
-    @property
+    @cached_property
     def server_dir(self) -> Path:
         """The guide's SERVER_DIR."""
         return self.project_dir / self.name
 
-    @property
+    @cached_property
     def devices_dir(self) -> Path:
         """The guide's DEVICES_DIR: the fleet root CA and a directory a device."""
         return self.server_dir / "devices"
 
-    @property
+    @cached_property
     def ca_key_path(self) -> Path:
         """The private key of the fleet root CA."""
         return self.devices_dir / "ca.key"
 
-    @property
+    @cached_property
     def ca_crt_path(self) -> Path:
         """The certificate of the fleet root CA."""
         return self.devices_dir / "ca.crt"
 
-    @property
+    @cached_property
     def ca_srl_path(self) -> Path:
         """The serial number that was used last."""
         return self.devices_dir / "ca.srl"
 
-    @property
+    @cached_property
     def hidden_dir(self) -> Path:
         """Workbenches and the lock lie here; it is there only while a run is."""
         return self.server_dir / HIDDEN_DIR_NAME

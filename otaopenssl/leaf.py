@@ -21,6 +21,7 @@ from otaopenssl.der import (
 
 _COMMON_NAME = bytes.fromhex("550403")
 _VERSION = 0xA0
+_SEQUENCE_BYTE = bytes([SEQUENCE])
 _SEC1_PUBLIC_KEY = 0xA1
 _UTC_TIME, _GENERALIZED_TIME = 0x17, 0x18
 # RFC 5280, 4.1.2.5.1: two digits of a year mean 1950 to 2049.
@@ -62,7 +63,7 @@ def parse_leaf(der: bytes) -> Leaf:
         not_before=not_before,
         not_after=not_after,
         public_key=public_key.whole,
-        key_bits=_content(_inside(public_key, SEQUENCE)[1], BIT_STRING)[1:],
+        key_bits=_key_bits(public_key),
     )
 
 
@@ -73,7 +74,24 @@ def is_private_half(leaf: Leaf, key: bytes) -> bool:
     Raises ValueError where the bytes are not DER.
     """
     half = _public_half(element(key))
-    return half is None or half in (leaf.key_bits, element(leaf.key_bits).content if half[:1] == b"\x02" else None)
+    if half is None or half == leaf.key_bits:
+        return True
+    if leaf.key_bits[:1] == _SEQUENCE_BYTE:
+        return half == element(leaf.key_bits).content
+    first = _first_coordinate(half)
+    return first is not None and first == _first_coordinate(leaf.key_bits)
+
+
+def _first_coordinate(point: bytes) -> bytes | None:
+    """That of a point of an elliptic curve (SEC 1, 2.3.3), which may be written whole or compressed."""
+    if point[:1] == b"\x04" and len(point) % 2:
+        return point[1 : 1 + len(point) // 2]
+    return point[1:] if point[:1] in (b"\x02", b"\x03") else None
+
+
+def _key_bits(public_key: Element) -> bytes:
+    _, bits, *_ = _inside(public_key, SEQUENCE)
+    return _content(bits, BIT_STRING)[1:]
 
 
 def _public_half(key: Element) -> bytes | None:

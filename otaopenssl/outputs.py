@@ -6,7 +6,7 @@ An exit status says little (a full disk gives 0 and empty files), so every outpu
 import base64
 import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import NamedTuple
@@ -63,9 +63,8 @@ def expected_label(kind: str, *, is_encrypted: bool) -> str | None:
     return "ENCRYPTED PRIVATE KEY" if kind == "pkcs8" and is_encrypted else _LABEL_BY_KIND.get(kind)
 
 
-def is_public_pem(content: bytes) -> bool:
+def is_public_pem(content: bytes, blocks: Sequence[PemBlock]) -> bool:
     """Whether a file is PEM blocks of public things and nothing else; words around them could be a key's."""
-    blocks = pem_blocks(content)
     return (
         bool(blocks) and all(block.label in PUBLIC_LABELS for block in blocks) and not _BLOCK.sub(b"", content).strip()
     )

@@ -1,17 +1,16 @@
-"""An audited text → its steps → argv, without touching anything outside.
+"""An audited text → its steps, without touching anything outside.
 
-Values are filled in word by word after the text was split into words (``Step.bind``), so that a value never meets a
-tokenizer: a directory named ``x" -out /etc/passwd "`` stays one argument. The grammar is what the guide needs;
-anything else is refused with file, line and reason, so that bash and the tool cannot differ on what a text means.
+The grammar is what the guide needs; anything else is refused with file, line and reason, so that bash and the tool
+cannot differ on what a text means.
 """
 
 import re
-from collections.abc import Iterable, Mapping
-from itertools import pairwise
-from typing import NamedTuple, NoReturn
+from collections.abc import Iterable
+from typing import NoReturn
 
 from otaopenssl.errors import quoted
-from otaopenssl.shellwords import Place, Reader, Token, Word, literal, refuse, shell_joined, shell_quoted
+from otaopenssl.shellwords import Place, Reader, Token, Word, literal, refuse, shell_joined
+from otaopenssl.steps import Step, Text, after, subcommand
 
 # The one editing that the guide asks of sed: keep the PEM blocks of certificates.
 SED_WORDS = ("sed", "-n", "/-BEGIN CERTIFICATE-/,/-END CERTIFICATE-/p")
@@ -33,109 +32,6 @@ _READING_OPTIONS = frozenset(
     | {"-requestCAfile", "-trusted", "-untrusted", "-verifyCAfile", "-verifyCApath"}
 )
 _LARGEST_TEXT = 64 * 1024
-
-
-class BoundStep(NamedTuple):
-    """A step with its places filled in: one argv a process, and the paths it writes, as the commands name them."""
-
-    step: "Step"
-    commands: tuple[tuple[str, ...], ...]
-    redirect: str | None
-    outputs: tuple[str, ...]
-
-    def value(self, option: str) -> str | None:
-        """The argument after an option, or None; the first one where it stands twice."""
-        return next((value for words in self.commands for name, value in pairwise(words) if name == option), None)
-
-    def quoted(self) -> str:
-        """The step as one line of shell, every argument quoted, ready to paste."""
-        line = " | ".join(shell_joined(command) for command in self.commands)
-        if self.redirect is not None:
-            line += f" > {shell_quoted(self.redirect)}"
-        return line + (" || true" if self.step.may_fail else "")
-
-
-class Step(NamedTuple):
-    """One command line of a procedure: a pipeline, perhaps with ``> file`` or ``|| true``.
-
-    ``source`` holds the text's own characters, continuations included; ``line`` is the first one's number.
-    """
-
-    commands: tuple[tuple[Word, ...], ...]
-    redirect: Word | None
-    may_fail: bool
-    source: str
-    line: int
-
-    @property
-    def kind(self) -> str:
-        """What the step is: each openssl subcommand, with -new, -req and -x509 where they matter; cat, ln, sed."""
-        return " | ".join(_command_kind(command) for command in self.commands)
-
-    @property
-    def name(self) -> str:
-        """What the step is called in messages: its kind, and -text where it prints a report."""
-        return f"{self.kind} -text" if self.has("-text") else self.kind
-
-    @property
-    def makes_public_files(self) -> bool:
-        """Whether what the step writes can hold no private key: x509 and req write none, since -keyout is refused."""
-        return all(_subcommand(words) in ("req", "x509") for words in self.commands)
-
-    @property
-    def programs(self) -> tuple[str, ...]:
-        """The program of each command: openssl, cat, ln or sed."""
-        return tuple(literal(words[0]) or "" for words in self.commands)
-
-    def link_word(self) -> Word | None:
-        """The word that names the link which an ``ln -s`` makes."""
-        return self.commands[0][3] if self.programs == ("ln",) else None
-
-    def output_words(self) -> tuple[Word, ...]:
-        """The words that name what the step writes: each ``-out``, then the ``>``."""
-        named = tuple(word for words in self.commands for word in _after(words, "-out"))
-        return named if self.redirect is None else (*named, self.redirect)
-
-    def places(self) -> tuple[str, ...]:
-        """The names of the places that the step uses, each once, in order."""
-        words = [word for command in self.commands for word in command]
-        parts = [part for word in (*words, self.redirect or ()) for part in word]
-        return tuple(dict.fromkeys(part.name for part in parts if isinstance(part, Place)))
-
-    def option(self, name: str) -> Word | None:
-        """The word after option ``name``, or None; the first one where it stands twice."""
-        return next((word for words in self.commands for word in _after(words, name)), None)
-
-    def has(self, name: str) -> bool:
-        """Whether a command of the step has the word ``name``."""
-        return any((name,) in words for words in self.commands)
-
-    def bind(self, places: Mapping[str, str]) -> BoundStep:
-        """The step with each place replaced by its value; a value becomes part of one argument, whatever it holds."""
-        commands = tuple(tuple(_filled(word, places) for word in words) for words in self.commands)
-        redirect = None if self.redirect is None else _filled(self.redirect, places)
-        return BoundStep(self, commands, redirect, tuple(_filled(word, places) for word in self.output_words()))
-
-
-class Text(NamedTuple):
-    """One audited text of a procedure, parsed: ``file`` names it in messages, ``steps`` are in the text's order."""
-
-    file: str
-    steps: tuple[Step, ...]
-
-    def names_in(self, place: str) -> tuple[str, ...]:
-        """Names in the directory of ``place`` that the commands name, each once, in the text's order."""
-        return self._names_after(place, "/")
-
-    def config_names(self) -> tuple[str, ...]:
-        """Names of the files in certs/ that the commands read, each once, in the text's order."""
-        return self._names_after("CWD", "/certs/")
-
-    def _names_after(self, place: str, prefix: str) -> tuple[str, ...]:
-        words = (word for step in self.steps for command in step.commands for word in command)
-        literals = (word[1] for word in words if len(word) > 1 and word[0] == Place(place) and isinstance(word[1], str))
-        names = (path.removeprefix(prefix).partition("/")[0] for path in literals if path.startswith(prefix))
-        return tuple(dict.fromkeys(name for name in names if name not in ("", ".", "..")))
 
 
 def parse_text(content: bytes, file: str) -> Text:
@@ -212,13 +108,13 @@ class _Check:
                 self.ln(words)
             else:
                 self.refuse(f"the program {quoted(_shown(words[0]))} is none of openssl, cat, ln and sed")
-        for word in self.step.output_words():
+        for word in self.step.output_words:
             self.output(word)
             if self.step.may_fail:
                 self.refuse("'|| true' may not follow a command that writes a file")
 
     def openssl(self, words: tuple[Word, ...]) -> None:
-        if _subcommand(words) not in _SUBCOMMANDS:
+        if subcommand(words) not in _SUBCOMMANDS:
             self.refuse(f"'openssl' must be followed by one of the subcommands {', '.join(sorted(_SUBCOMMANDS))}")
         for word in words[2:]:
             start = word[0] if isinstance(word[0], str) else ""
@@ -232,7 +128,7 @@ class _Check:
             if words.count((option,)) > 1:
                 self.refuse(f"option '{option}' stands twice")
         for option in _READING_OPTIONS:
-            if any(not _is_anchored(word) for word in _after(words, option)):
+            if any(not _is_anchored(word) for word in after(words, option)):
                 self.refuse(f"the file of '{option}' must begin with a place or a '/'")
 
     def sed(self, words: tuple[Word, ...], index: int) -> None:
@@ -273,25 +169,5 @@ def _is_anchored(word: Word) -> bool:
     return isinstance(word[0], Place) or word[0].startswith("/")
 
 
-def _after(words: tuple[Word, ...], option: str) -> tuple[Word, ...]:
-    return tuple(following for word, following in pairwise(words) if word == (option,))
-
-
-def _filled(word: Word, places: Mapping[str, str]) -> str:
-    return "".join(part if isinstance(part, str) else places[part.name] for part in word)
-
-
 def _shown(word: Word) -> str:
     return "".join(part if isinstance(part, str) else f"${{{part.name}}}" for part in word)
-
-
-def _subcommand(words: tuple[Word, ...]) -> str | None:
-    """The openssl subcommand; None for another program."""
-    return literal(words[1]) if words[0] == ("openssl",) and len(words) > 1 else None
-
-
-def _command_kind(words: tuple[Word, ...]) -> str:
-    subcommand = _subcommand(words)
-    if subcommand is None:
-        return literal(words[0]) or ""
-    return " ".join([subcommand, *(option for option in ("-new", "-req", "-x509") if (option,) in words)])

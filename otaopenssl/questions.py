@@ -1,5 +1,6 @@
 """Every openssl command that the tool runs besides those of the audited texts: none of them makes anything."""
 
+from itertools import chain
 from typing import NamedTuple
 
 
@@ -8,10 +9,11 @@ class Question(NamedTuple):
 
     words: tuple[str, ...]
 
-    def argv(self, **asked: str) -> tuple[str, ...]:
-        """The command, with ``FILE`` replaced by ``file``, and so on."""
+    def argv(self, *files: str, **asked: str) -> tuple[str, ...]:
+        """The command, with ``FILE`` replaced by ``file``, and so on; ``FILES`` by all the ``files``."""
         values = {name.upper(): value for name, value in asked.items()}
-        return tuple(values.get(word, word) for word in self.words)
+        words = (files if word == "FILES" else (values.get(word, word),) for word in self.words)
+        return tuple(chain.from_iterable(words))
 
 
 def _question(line: str) -> Question:
@@ -30,6 +32,7 @@ ADDRESS_CHECK = _question("openssl x509 -in FILE -noout -checkip ADDRESS")
 SIGNER_CHECK = _question("openssl verify -no_check_time -partial_chain -trusted TRUSTED FILE")
 SERVER_USAGE_CHECK = _question("openssl verify -no_check_time -partial_chain -purpose sslserver -trusted FILE FILE")
 SELF_SIGNED_CHECK = _question("openssl verify -no_check_time -check_ss_sig -trusted FILE FILE")
+DEVICES_CHECK = _question("openssl verify -no_check_time -partial_chain -purpose sslclient -trusted TRUSTED FILES")
 SERVER_CHECK = _question("openssl verify -purpose sslserver -trusted TRUSTED FILE")
 # The archive comes on standard input, so that the private key in it is on no disk; -legacy is for what 3.0 calls so.
 ARCHIVED_CAS = _question("openssl pkcs12 -nokeys -cacerts -passin pass:")
@@ -46,6 +49,7 @@ QUESTIONS = (
     SERVER_USAGE_CHECK,
     SELF_SIGNED_CHECK,
     SERVER_CHECK,
+    DEVICES_CHECK,
     ARCHIVED_CAS,
     LEGACY_ARCHIVED_CAS,
 )

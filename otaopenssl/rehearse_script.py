@@ -12,10 +12,10 @@ from otaopenssl.attempt import NOT_OFFERED, REFUSING_STATUSES, Came
 from otaopenssl.gateway_root import GatewayOrder, script_body
 from otaopenssl.ids import DeviceID, DeviceUUID
 from otaopenssl.layout import GATEWAY_ROOT_NAME, Server
-from otaopenssl.procedure import Text
 from otaopenssl.rehearsal import LOCAL_HOST, STRANGER, Rehearsal, free_port, gateway_places
 from otaopenssl.script import Body, Line, Script, answering, device_exports, server_exports
 from otaopenssl.shellwords import shell_quoted
+from otaopenssl.steps import Text
 from otaopenssl.trials import Trial, Who, gateway_step, trials_of
 
 _REQUEST = "request=$'GET / HTTP/1.1\\r\\nHost: '\"${device_gateway}\"$'\\r\\nConnection: close\\r\\n\\r\\n'"

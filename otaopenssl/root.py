@@ -13,10 +13,10 @@ from otaopenssl.fleet_root import require
 from otaopenssl.interrupts import hold_for_good
 from otaopenssl.layout import Server
 from otaopenssl.outputs import CertificateReport
-from otaopenssl.procedure import Text
 from otaopenssl.program import Launch, launch_unless
 from otaopenssl.runner import Runner
 from otaopenssl.script import Body, Script, here_documents, steps_of
+from otaopenssl.steps import Text
 from otaopenssl.texts import Procedure
 
 

@@ -12,8 +12,8 @@ from otaopenssl.environment import CHILD_PATH, NO_TRUST_BUNDLE, environment, env
 from otaopenssl.errors import quoted
 from otaopenssl.ids import DeviceID, DeviceUUID
 from otaopenssl.layout import Server
-from otaopenssl.procedure import Step, Text
 from otaopenssl.shellwords import Place, shell_quoted
+from otaopenssl.steps import Step, Text
 
 # How the commands are printed: the guide's own lines, or each bound and quoted.
 Style = Literal["guide", "argv"]

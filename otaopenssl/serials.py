@@ -55,10 +55,18 @@ def reserved(server: Server, quantity: int) -> Iterator[Reservation]:
         yield reservation
     except BaseException:
         if reservation is not None and reservation.is_new:
-            with _alone(server) as path:
-                if _last_used(server) == reservation.last:
-                    path.unlink()
+            take_back(server, reservation.last)
         raise
+
+
+def take_back(server: Server, last: int) -> None:
+    """Remove a ca.srl that this run has made, unless another went on from ``last``, the last that this one reserved.
+
+    The next run then draws another random number, so that no number is used twice.
+    """
+    with _alone(server) as path:
+        if _last_used(server) == last:
+            path.unlink()
 
 
 def seed_for(number: int) -> bytes:

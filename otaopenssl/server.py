@@ -14,12 +14,12 @@ from otaopenssl.execution import Execution
 from otaopenssl.interrupts import hold_for_good
 from otaopenssl.layout import SERVER_NAMES, Server
 from otaopenssl.outputs import CertificateReport, first_complaint, is_key_of, is_name_match
-from otaopenssl.procedure import Text
 from otaopenssl.program import Launch, launch_unless
 from otaopenssl.questions import HOST_CHECK, PUBLIC_KEY_REPORT, SERVER_CHECK
 from otaopenssl.reports import ask_report
 from otaopenssl.runner import Runner
 from otaopenssl.script import Body, Script, here_documents, steps_of
+from otaopenssl.steps import Text
 from otaopenssl.texts import Procedure
 from otaopenssl.workbench import Workbench
 
@@ -78,7 +78,7 @@ def script_body(server: Server, text: Text, rendered: dict[str, bytes]) -> Body:
 
 def _names(text: Text) -> Sequence[str]:
     """What the text writes into the server directory, the file of the serial number that is not named included."""
-    words = [*(word for step in text.steps for word in step.output_words())]
+    words = [*(word for step in text.steps for word in step.output_words)]
     names = [str(word[1]).removeprefix("/") for word in words]
     for step in text.steps:
         ca = step.option("-CA")

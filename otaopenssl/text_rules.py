@@ -3,8 +3,8 @@
 import re
 
 from otaopenssl.layout import CERTIFICATE_NAME, GATEWAY_ROOT_NAME, KEY_NAME, SERVER_NAMES
-from otaopenssl.procedure import Step, Text
 from otaopenssl.shellwords import Place, Word, refuse
+from otaopenssl.steps import Step, Text
 
 TEXT_NAMES = ("root.sh", "device.sh", "gateway.sh", "gateway-port.sh", "server.sh", "rehearse.sh")
 
@@ -154,7 +154,7 @@ def _check_signer(text: Text, step: Step) -> None:
 
 def _written(step: Step) -> tuple[Word, ...]:
     link = step.link_word()
-    return step.output_words() if link is None else (*step.output_words(), link)
+    return step.output_words if link is None else (*step.output_words, link)
 
 
 _CHECKS = {

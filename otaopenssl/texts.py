@@ -6,8 +6,9 @@ from pathlib import Path
 from otaopenssl.durable import not_writable, read_bounded, sync_file, write_new
 from otaopenssl.errors import BadInput, Unfit, quoted, raise_all, reason
 from otaopenssl.interrupts import hold_for_good
-from otaopenssl.procedure import Text, parse_text
+from otaopenssl.procedure import parse_text
 from otaopenssl.resources import templates_dir
+from otaopenssl.steps import Text
 from otaopenssl.text_rules import TEXT_NAMES, check_text
 
 DEFAULT_PROCEDURE = "ota-connect-2019.7"

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from otaopenssl.attempt import Came, Outcome, parse_attempt
-from otaopenssl.procedure import Step, Text
 from otaopenssl.runner import Flooded, Runner, TimedOut
+from otaopenssl.steps import Step, Text
 
 
 class Who(StrEnum):

@@ -1,6 +1,7 @@
 """Whether a device directory is whole, by reading its files, without starting openssl.
 
-The same rule says what may be published and what a later run may skip.
+The same rule says what may be published and what a later run may skip. Whether a signature is right only openssl can
+tell; of a certificate that it has just written nobody need ask.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,9 +15,9 @@ from otaopenssl.errors import Failed, quoted, reason
 from otaopenssl.ids import DeviceUUID
 from otaopenssl.layout import CERTIFICATE_NAME, GATEWAY_ROOT_NAME, KEY_NAME
 from otaopenssl.leaf import Leaf, is_private_half, parse_leaf
-from otaopenssl.output_rules import output_fault
-from otaopenssl.outputs import PKCS8_KEY, RSA_KEY, SEC1_KEY, PemBlock, pem_blocks
-from otaopenssl.procedure import BoundStep
+from otaopenssl.output_rules import Written, output_fault, written
+from otaopenssl.outputs import PKCS8_KEY, RSA_KEY, SEC1_KEY, PemBlock
+from otaopenssl.steps import BoundStep
 from otaopenssl.text_rules import CA_CERTIFICATE_WORD
 
 
@@ -28,22 +29,22 @@ class Issued(NamedTuple):
     sha256: str
 
 
-def read_outputs(steps: Sequence[BoundStep], cwd: Path) -> dict[str, bytes]:
+def read_outputs(steps: Sequence[BoundStep], cwd: Path) -> dict[str, Written]:
     """What is in each file that the steps write, by its path, which is below ``cwd`` where it is relative.
 
     Raises Failed where one is missing, or does not hold what its step writes.
     """
-    contents = {output: _content(cwd, output) for step in steps for output in step.outputs}
+    outputs = {output: written(_content(cwd, output)) for step in steps for output in step.outputs}
     for step in steps:
         for output in step.outputs:
-            fault = output_fault(step, contents[output])
+            fault = output_fault(step, outputs[output])
             if fault is not None:
-                raise _not_whole(f"{quoted(_name(output))} is {fault}")
-    return contents
+                raise not_whole(f"{quoted(_name(output))} is {fault}")
+    return outputs
 
 
 def check_whole(
-    steps: Sequence[BoundStep], contents: Mapping[str, bytes], uuid: DeviceUUID, cwd: Path, ca_name: bytes | None
+    steps: Sequence[BoundStep], outputs: Mapping[str, Written], uuid: DeviceUUID, cwd: Path, ca_name: bytes | None
 ) -> Issued:
     """The facts of the certificate among what the steps have written, once all of it is found to belong together.
 
@@ -52,39 +53,42 @@ def check_whole(
     """
     for step in steps:
         for output in step.outputs:
-            fault = _cat_fault(step, output, contents, cwd)
+            fault = _cat_fault(step, output, outputs, cwd)
             if fault is not None:
-                raise _not_whole(f"{quoted(_name(output))} is {fault}")
-    der = pem_blocks(contents[_path_of(contents, CERTIFICATE_NAME)])[0].der or b""
+                raise not_whole(f"{quoted(_name(output))} is {fault}")
+    der = outputs[_path_of(outputs, CERTIFICATE_NAME)].blocks[0].der or b""
     try:
         leaf = parse_leaf(der)
     except ValueError as error:
-        raise _not_whole(f"{quoted(CERTIFICATE_NAME)} is no certificate: {error}") from error
+        raise not_whole(f"{quoted(CERTIFICATE_NAME)} is no certificate: {error}") from error
     _check_certificate(leaf, uuid, ca_name)
-    _check_belonging(steps, contents, leaf)
+    _check_belonging(steps, outputs, leaf)
     return Issued(leaf.serial, leaf.not_after, sha256(der))
 
 
 def _check_certificate(leaf: Leaf, uuid: DeviceUUID, ca_name: bytes | None) -> None:
     if leaf.common_names != (uuid,):
         names = quoted(", ".join(leaf.common_names))
-        raise _not_whole(f"{quoted(CERTIFICATE_NAME)} is the certificate of {names}")
+        raise not_whole(f"{quoted(CERTIFICATE_NAME)} is the certificate of {names}")
     if ca_name is not None and leaf.issuer != ca_name:
-        raise _not_whole(f"the issuer of {quoted(CERTIFICATE_NAME)} is not the subject of ca.crt")
+        raise not_whole(f"the issuer of {quoted(CERTIFICATE_NAME)} is not the subject of ca.crt")
 
 
-def _check_belonging(steps: Sequence[BoundStep], contents: Mapping[str, bytes], leaf: Leaf) -> None:
+def _check_belonging(steps: Sequence[BoundStep], outputs: Mapping[str, Written], leaf: Leaf) -> None:
     """The key, what it was made from, and the CSR hold the public key of the certificate."""
     by_output = {output: step for step in steps for output in step.outputs}
-    certificate_path, key_path = (_path_of(contents, name) for name in (CERTIFICATE_NAME, KEY_NAME))
-    for path in (key_path, by_output[key_path].value("-in")):
-        if path is not None and not all(_is_key(leaf, block) for block in pem_blocks(contents.get(path, b""))):
-            raise _not_whole(f"{quoted(_name(path))} is not the key of {quoted(CERTIFICATE_NAME)}")
-    path = by_output[certificate_path].value("-in")
-    if path is not None and not all(
-        leaf.public_key in (block.der or b"") for block in pem_blocks(contents.get(path, b""))
-    ):
-        raise _not_whole(f"{quoted(_name(path))} is not the request for {quoted(CERTIFICATE_NAME)}")
+    certificate_path, key_path = (_path_of(outputs, name) for name in (CERTIFICATE_NAME, KEY_NAME))
+    for path in (key_path, by_output[key_path].value("-in") or ""):
+        if not all(_is_key(leaf, block) for block in _blocks(outputs, path)):
+            raise not_whole(f"{quoted(_name(path))} is not the key of {quoted(CERTIFICATE_NAME)}")
+    path = by_output[certificate_path].value("-in") or ""
+    if not all(leaf.public_key in (block.der or b"") for block in _blocks(outputs, path)):
+        raise not_whole(f"{quoted(_name(path))} is not the request for {quoted(CERTIFICATE_NAME)}")
+
+
+def _blocks(outputs: Mapping[str, Written], path: str) -> tuple[PemBlock, ...]:
+    """The PEM blocks of an output; none of a file that is not one."""
+    return outputs[path].blocks if path in outputs else ()
 
 
 def _is_key(leaf: Leaf, block: PemBlock) -> bool:
@@ -97,16 +101,16 @@ def _is_key(leaf: Leaf, block: PemBlock) -> bool:
         return False
 
 
-def _cat_fault(step: BoundStep, output: str, contents: Mapping[str, bytes], cwd: Path) -> str | None:
+def _cat_fault(step: BoundStep, output: str, outputs: Mapping[str, Written], cwd: Path) -> str | None:
     """Files of the device and ca.crt are in it as they are now; others, ca.srl say, may have changed since."""
     if step.step.programs != ("cat",):
         return None
     parts = []
     for word, path in zip(step.step.commands[0][1:], step.commands[0][1:], strict=True):
-        if path not in contents and word != CA_CERTIFICATE_WORD:
+        if path not in outputs and word != CA_CERTIFICATE_WORD:
             return None
-        parts.append(contents[path] if path in contents else _content(cwd, path))
-    return None if contents[output] == b"".join(parts) else f"not what '{step.quoted()}' writes"
+        parts.append(outputs[path].content if path in outputs else _content(cwd, path))
+    return None if outputs[output].content == b"".join(parts) else f"not what '{step.quoted()}' writes"
 
 
 def _content(cwd: Path, path: str) -> bytes:
@@ -116,19 +120,20 @@ def _content(cwd: Path, path: str) -> bytes:
         missing = f"{quoted(_name(path))} is missing"
         if _name(path) == GATEWAY_ROOT_NAME:
             raise Failed(missing, hint="have it fetched: otaopenssl gateway root --uuid UUID") from None
-        raise _not_whole(missing) from None
+        raise not_whole(missing) from None
     except OSError as error:
-        raise _not_whole(f"{quoted(_name(path))} cannot be read: {reason(error)}") from error
+        raise not_whole(f"{quoted(_name(path))} cannot be read: {reason(error)}") from error
 
 
-def _path_of(contents: Mapping[str, bytes], name: str) -> str:
+def _path_of(outputs: Mapping[str, Written], name: str) -> str:
     """The output of that name; a device's text writes one, as is checked when it is loaded."""
-    return next(path for path in contents if _name(path) == name)
+    return next(path for path in outputs if _name(path) == name)
 
 
 def _name(path: str) -> str:
     return path.rpartition("/")[2]
 
 
-def _not_whole(what: str) -> Failed:
+def not_whole(what: str) -> Failed:
+    """The error for a device directory that is there and not whole: what is wrong, in words that follow it."""
     return Failed(what, hint="move its directory away to have it made again")

@@ -4,6 +4,7 @@ Commands run with the workbench as working directory. Since the guide's DEVICES_
 guide's to the byte, while files reach the real tree only by rename, whole or not at all.
 """
 
+import errno
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -74,13 +75,16 @@ class Workbench:
         staged, real = self.staged.device_path(uuid), self.server.device_path(uuid)
         try:
             _sync_tree(staged)
-            with locks.hidden_folder(self.server.hidden_dir):
+            with held():
                 if os.path.lexists(real):
                     raise device_exists(self.server, uuid)
                 commit()
+                # Where another run publishes the device just now, its directory is not empty, and this one fails.
                 staged.rename(real)
                 sync_file(self.server.devices_dir)
         except OSError as error:
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise device_exists(self.server, uuid) from error
             raise not_writable(error, self.server.shown(real)) from error
 
     def publish_root(self, commit: Callable[[], None]) -> None:
@@ -163,7 +167,8 @@ def _sweep(folder: Path) -> None:
     """Remove the workbenches of runs that died; the caller holds the folder, so none is just being made."""
     for path in folder.glob("run-*"):
         if not locks.is_held(path / _LIFE_LOCK):
-            shutil.rmtree(path)
+            # What an openssl of the dead run is still writing is left to the next run.
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _sync_tree(directory: Path) -> None:

@@ -14,8 +14,8 @@ PACKAGE = CHECKOUT / "otaopenssl"
 ROWS = [
     ["errors"],
     ["address", "departures", "der", "digest", "ids", "interrupts", "questions", "resources", "shellwords"],
-    ["cnf", "environment", "layout", "leaf", "outputs", "procedure", "render"],
-    ["answer", "attempt", "chain", "durable", "leaf_rules", "output_rules", "runner", "text_rules"],
+    ["cnf", "environment", "layout", "leaf", "outputs", "render", "steps"],
+    ["answer", "attempt", "chain", "durable", "leaf_rules", "output_rules", "procedure", "runner", "text_rules"],
     ["credentials", "id_list", "locks", "program", "reports", "script", "texts", "wholeness"],
     ["configs", "execution", "fleet_root", "plan", "scratch", "serials", "server_directory", "vouching", "workbench"],
     ["gateway_root", "rehearsal", "trials"],

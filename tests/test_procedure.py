@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from otaopenssl.errors import BadInput
-from otaopenssl.procedure import Text, parse_text
+from otaopenssl.procedure import parse_text
 from otaopenssl.shellwords import PLACE_NAMES, Place
+from otaopenssl.steps import Text
 from otaopenssl.text_rules import TEXT_NAMES
 from otaopenssl.texts import built_in_procedures
 from tests.conftest import run, tree

@@ -187,7 +187,7 @@ def _report(running: Running, options: FleetOptions, order: FleetOrder, summary:
     if summary.is_interrupted:
         raise Interrupted(
             f"interrupted: {made + there} of {_devices(summary.quantity)} are whole, nothing else was left behind;"
-            f" {again} makes the rest"
+            f" for the rest: {again}"
         )
     if failed or summary.stopped is not None:
         raise _failure(summary, again)
@@ -226,7 +226,7 @@ def _devices(quantity: int) -> str:
 def _again(options: FleetOptions, plan: str | None) -> str:
     """What makes the rest."""
     ids = options.ids if plan is None else plan
-    return f"'otaopenssl fleet --ids {shell_quoted(ids or _STANDARD_STREAM)}'"
+    return f"otaopenssl fleet --ids {shell_quoted(ids or _STANDARD_STREAM)}"
 
 
 def _failure(summary: Summary, again: str) -> PartlyFailed:
@@ -245,4 +245,4 @@ def _failure(summary: Summary, again: str) -> PartlyFailed:
     if failed > len(summary.failures):
         details.append(f"and {failed - len(summary.failures)} more")
     hint = "mend what is told above" if summary.stopped is None else summary.stopped.hint
-    return PartlyFailed(message, hint=f"{hint}, then run {again}", details=details)
+    return PartlyFailed(message, hint=f"{hint}, then: {again}", details=details)

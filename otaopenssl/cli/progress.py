@@ -96,7 +96,9 @@ class _Bar:
 
 
 def _is_for_people() -> bool:
-    return sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
+    """Whether a bar, which moves the cursor, is wanted and shown."""
+    is_plain = os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") in ("dumb", "unknown")
+    return not is_plain and sys.stderr is not None and sys.stderr.isatty()
 
 
 def _duration(seconds: float) -> str:
