@@ -22,7 +22,8 @@ for name; do
   echo "device $name"
   openssl x509 -in "$name/client.pem" -noout -serial -pubkey || exit 1
   openssl pkey -in "$name/pkey.pem" -pubout || exit 1
-  openssl req -in "$name"/*.csr -verify -noout -pubkey 2>/dev/null || exit 1
+  openssl req -in "$name"/*.csr -verify -noout >/dev/null 2>&1 || exit 1
+  openssl req -in "$name"/*.csr -noout -pubkey || exit 1
 done
 """
 

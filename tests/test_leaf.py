@@ -42,10 +42,11 @@ def made(tmp_path_factory: pytest.TempPathFactory, real_openssl: str) -> Path:
     """A directory with a key and a certificate of each kind."""
     assert real_openssl
     directory = tmp_path_factory.mktemp("leaf")
+    (directory / "least.cnf").write_text("[req]\ndistinguished_name = name\n[name]\n")
     for name, (algorithm, options) in KINDS.items():
         openssl("genpkey", *algorithm, "-out", f"{name}.key", cwd=directory)
         digest = () if name == "ed25519" else ("-sha256",)
-        new = ["req", "-x509", "-new", "-key", f"{name}.key", *digest, "-config", "/dev/null"]
+        new = ["req", "-x509", "-new", "-key", f"{name}.key", *digest, "-config", "least.cnf"]
         # With an extension it has a version.
         openssl(*new, "-addext", "basicConstraints=CA:true", *options, "-out", f"{name}.crt", cwd=directory)
     return directory
@@ -225,7 +226,7 @@ def key_forms(directory: Path, kind: str) -> dict[str, bytes]:
     if kind in ("ec", "p-384"):
         forms |= {"SEC 1": ["ec"], "SEC 1 without the point": ["ec", "-no_public"]}
     if kind == "rsa":
-        forms["PKCS#1"] = ["rsa", "-traditional"]
+        forms["PKCS#1"] = ["pkey", "-traditional"]
     found = {}
     for form, command in forms.items():
         openssl(*command, "-in", f"{kind}.key", "-out", "form.pem", cwd=directory)

@@ -23,8 +23,9 @@ def rechained(device: Path) -> None:
 
 def signed_by(device: Path, ca_dir: Path, *options: str) -> None:
     """Have the device's request signed by another CA, and the chain file go with it."""
-    signing = ["x509", "-req", "-in", f"{device.name}.csr", "-days", "30", "-CAcreateserial", *options]
-    authority = ["-CA", str(ca_dir / "ca.crt"), "-CAkey", str(ca_dir / "ca.key"), "-CAserial", str(ca_dir / "x.srl")]
+    signing = ["x509", "-req", "-in", f"{device.name}.csr", "-days", "30", "-set_serial", "4711", *options]
+    extensions = device.parent.parent.parent / "certs" / "client.ext"
+    authority = ["-CA", str(ca_dir / "ca.crt"), "-CAkey", str(ca_dir / "ca.key"), "-extfile", str(extensions)]
     openssl(*signing, *authority, "-out", "client.pem", cwd=device)
     rechained(device)
 
