@@ -8,8 +8,8 @@ this process's threads. Threads are enough here: the work is in openssl.
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Optional
 
@@ -146,10 +146,13 @@ class _Run:
             raise
 
     def _take_back(self) -> None:
+        # What made the fleet fail is told, not what fails here because of it.
         if self.summary.plan_path is not None:
-            plan.take_back(self.summary.plan_path)
+            with suppress(Error, OSError):
+                plan.take_back(self.summary.plan_path)
         if self._has_new_serials:
-            serials.take_back(self._order.server, self._last_serial)
+            with suppress(Error, OSError):
+                serials.take_back(self._order.server, self._last_serial)
 
     def through(self, executor: Executor | None) -> None:
         """Have every block made, or as many as there are until something stops the fleet; never raises Interrupted."""
@@ -158,13 +161,16 @@ class _Run:
             try:
                 while self._next is not None or self._at_work:
                     self._submit(workers)
-                    self._finish(wait(self._at_work, _SECONDS_BETWEEN_TELLING, FIRST_COMPLETED).done)
+                    # A signal in it could leave the lock of a future held for ever; the workers hear of it themselves.
+                    with held():
+                        done = wait(self._at_work, _SECONDS_BETWEEN_TELLING, FIRST_COMPLETED).done
+                    self._finish(done)
             finally:
-                with held():
+                with held(), ExitStack() as at_last:
+                    if executor is None:
+                        at_last.callback(workers.shutdown)
                     self._drop_waiting()
                     self._finish(wait(self._at_work).done)
-                    if executor is None:
-                        workers.shutdown()
             hold_for_good()
         except Interrupted:
             self.summary.is_interrupted = True
@@ -175,8 +181,8 @@ class _Run:
             try:
                 with held():
                     self._at_work[workers.submit(make_block, self._next)] = self._next
-                    self._next = self._block()
-            except BrokenExecutor as error:
+                self._next = self._block()
+            except RuntimeError as error:  # a BrokenExecutor, or what one says that was shut down
                 self._stop(Failed(f"the workers have died: {error}", hint="run the command again"))
             except Error as error:
                 self._stop(error)
@@ -193,9 +199,10 @@ class _Run:
         self._given_out += len(to_make) + len(there)
         if not to_make:
             return Block(self._issuance, (), 0, tuple(there)) if there else None
-        reservation = serials.reserve(server, len(to_make))
-        self._has_new_serials |= reservation.is_new
-        self._last_serial = reservation.last
+        with held():
+            reservation = serials.reserve(server, len(to_make))
+            self._has_new_serials |= reservation.is_new
+            self._last_serial = reservation.last
         return Block(self._issuance, tuple(to_make), reservation.first, tuple(there))
 
     def _finish(self, done: Iterable[Future[tuple[Outcome, ...]]]) -> None:
@@ -216,7 +223,7 @@ class _Run:
 
     def _outcomes(self, future: Future[tuple[Outcome, ...]], block: Block) -> Sequence[Outcome]:
         """What a block has come to; where its worker has died, what is on the disk tells."""
-        error = future.exception()
+        error = CancelledError() if future.cancelled() else future.exception()
         if error is None:
             outcomes = future.result()
         else:

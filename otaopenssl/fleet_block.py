@@ -22,6 +22,7 @@ from otaopenssl.workbench import Workbench
 
 # A device takes a third of it; what is left below is eaten by the next.
 _BYTES_TO_GO_ON = 128 * 1024
+_INODES_TO_GO_ON = 24
 
 
 class Result(StrEnum):
@@ -82,7 +83,7 @@ def examined(issuance: Issuance, identity: Identity) -> Outcome:
     try:
         steps = issuance.steps(identity)
         outputs = read_outputs(steps, server.project_dir)
-        issued = check_whole(steps, outputs, identity.uuid, server.project_dir, issuance.ca.name)
+        issued = check_whole(steps, outputs, identity.uuid, issuance.ca.name)
     except Failed as error:
         return _not_whole(issuance, identity, error)
     return Outcome(identity, Result.THERE, issued)
@@ -98,7 +99,9 @@ def lost_ground(issuance: Issuance) -> list[Error]:
         return [problem]
     except OSError as error:
         return [not_writable(error, server.shown(server.devices_dir))]
-    if free.f_bavail * free.f_frsize < _BYTES_TO_GO_ON:
+    # A file system that counts no inodes says that it has none.
+    has_inodes = not free.f_files or free.f_favail >= _INODES_TO_GO_ON
+    if free.f_bavail * free.f_frsize < _BYTES_TO_GO_ON or not has_inodes:
         return [Unfit(f"the file system of {quoted(server.shown(server.server_dir))} is full", hint="free some space")]
     return configs.examine(server, issuance.text, {})
 

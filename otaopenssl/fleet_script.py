@@ -15,8 +15,9 @@ from otaopenssl.script import Body, Line, Script, Style, device_exports, device_
 _OPENING = (
     "set +e; (set -e",
     '[ ! -e "${device_dir}" ] || { echo "${device_dir} is there already" >&2; exit 0; }',
-    "trap '[ $? = 0 ] || rm -rf -- \"${device_dir}\"' EXIT",
 )
+# Only once the directory is this script's own.
+_OPENED = "trap '[ $? = 0 ] || rm -rf -- \"${device_dir}\"' EXIT"
 _CLOSING = (
     ") 3<&-",
     '[ $? = 0 ] || { echo "device ${DEVICE_UUID} failed" >&2; failed=$((failed + 1)); }; set -e',
@@ -79,7 +80,8 @@ class FleetScript(NamedTuple):
             yield from self._made(identity)
 
     def _made(self, identity: Identity) -> Body:
-        return [*_OPENING, *devices.making_body(self._device(identity)), *_CLOSING]
+        make_directory, *others = devices.making_body(self._device(identity))
+        return [*_OPENING, make_directory, _OPENED, *others, *_CLOSING]
 
     def _device(self, identity: Identity) -> devices.Order:
         order = self.order

@@ -20,7 +20,7 @@ _CHUNK = 64 * 1024
 _SHOWN_FAULTS = 20
 # Bits a line in the table of hashes: so few lines share a bit by chance that looking at them again costs nothing.
 _BITS_A_LINE = 64
-_HINT = "give one device UUID a line, or CSV with the header 'uuid,device_id'; '#' begins a comment"
+_HINT = "give one device UUID a line, or CSV with the header 'uuid,device_id'; a line that begins with '#' is a comment"
 
 
 class IDList:

@@ -110,7 +110,7 @@ def issue(
         examined_dir = bench.prepare_examination()
         fetched = gateway_root.fetch(issuance.fetching, places, runner, bench.root, examined_dir)
     try:
-        issued = check_whole(steps, execution.written, identity.uuid, bench.root, issuance.ca.name)
+        issued = check_whole(steps, execution.written, identity.uuid, issuance.ca.name)
     except Failed as error:
         words = f"the commands ended with exit status 0, but the device is not whole: {error.message}"
         raise Failed(words, hint="check which openssl runs, and the text: otaopenssl procedure show") from error

@@ -23,6 +23,8 @@ _COMMON_NAME = bytes.fromhex("550403")
 _VERSION = 0xA0
 _SEQUENCE_BYTE = bytes([SEQUENCE])
 _SEC1_PUBLIC_KEY = 0xA1
+# Of the kinds of string that a name may have (X.680); the others are UTF-8 or a part of it.
+_ENCODINGS = {0x14: "latin-1", 0x1C: "utf-32-be", 0x1E: "utf-16-be"}
 _UTC_TIME, _GENERALIZED_TIME = 0x17, 0x18
 # RFC 5280, 4.1.2.5.1: two digits of a year mean 1950 to 2049.
 _FIRST_TWO_DIGIT_YEAR = 50
@@ -94,12 +96,15 @@ def _key_bits(public_key: Element) -> bytes:
     return _content(bits, BIT_STRING)[1:]
 
 
-def _public_half(key: Element) -> bytes | None:
-    """The public key's bits that a private key carries; of RSA its two numbers."""
+def _public_half(key: Element, *, is_inner: bool = False) -> bytes | None:
+    """The public key's bits that a private key carries; of RSA its two numbers. One is not inside another twice."""
     fields = elements(key.content) if key.tag == SEQUENCE else []
     match [field.tag for field in fields]:
-        case [_, kind, wrapped, *_] if (kind, wrapped) == (SEQUENCE, OCTET_STRING):  # PKCS#8 (RFC 5958)
-            return _public_half(element(fields[2].content))
+        case [_, kind, wrapped, *_] if (kind, wrapped) == (
+            SEQUENCE,
+            OCTET_STRING,
+        ) and not is_inner:  # PKCS#8 (RFC 5958)
+            return _public_half(element(fields[2].content), is_inner=True)
         case [_, modulus, exponent, *_] if (modulus, exponent) == (INTEGER, INTEGER):  # PKCS#1 (RFC 8017)
             return fields[1].whole + fields[2].whole
         case [_, secret, *_] if secret == OCTET_STRING:  # SEC 1 (RFC 5915)
@@ -114,7 +119,7 @@ def _common_names(name: Element) -> tuple[str, ...]:
         for pair in _inside(relative, SET):
             kind, value = _inside(pair, SEQUENCE)
             if _content(kind, OBJECT_IDENTIFIER) == _COMMON_NAME:
-                found.append(value.content.decode("utf-8", "replace"))
+                found.append(value.content.decode(_ENCODINGS.get(value.tag, "utf-8"), "replace"))
     return tuple(found)
 
 

@@ -75,7 +75,7 @@ def _check_outputs(text: Text, name: str) -> None:
 
 
 def _check_needed_outputs(text: Text, name: str) -> None:
-    written = {word for step in text.steps for word in _written(step)}
+    written = {word for step in text.steps for word in step.output_words}
     for needed in _NEEDED_OUTPUTS.get(name, ()):
         if needed not in written:
             place = _OUTPUT_PLACE[name]

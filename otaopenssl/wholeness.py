@@ -16,7 +16,7 @@ from otaopenssl.ids import DeviceUUID
 from otaopenssl.layout import CERTIFICATE_NAME, GATEWAY_ROOT_NAME, KEY_NAME
 from otaopenssl.leaf import Leaf, is_private_half, parse_leaf
 from otaopenssl.output_rules import Written, output_fault, written
-from otaopenssl.outputs import PKCS8_KEY, RSA_KEY, SEC1_KEY, PemBlock
+from otaopenssl.outputs import CERTIFICATE, PKCS8_KEY, RSA_KEY, SEC1_KEY, PemBlock, is_whole_der
 from otaopenssl.steps import BoundStep
 from otaopenssl.text_rules import CA_CERTIFICATE_WORD
 
@@ -32,38 +32,42 @@ class Issued(NamedTuple):
 def read_outputs(steps: Sequence[BoundStep], cwd: Path) -> dict[str, Written]:
     """What is in each file that the steps write, by its path, which is below ``cwd`` where it is relative.
 
-    Raises Failed where one is missing, or does not hold what its step writes.
+    Raises Failed where one is missing, or does not hold what the last step that writes it writes.
     """
-    outputs = {output: written(_content(cwd, output)) for step in steps for output in step.outputs}
-    for step in steps:
-        for output in step.outputs:
-            fault = output_fault(step, outputs[output])
-            if fault is not None:
-                raise not_whole(f"{quoted(_name(output))} is {fault}")
+    outputs = {}
+    for output, step in _writers(steps).items():
+        outputs[output] = written(_content(cwd, output))
+        fault = output_fault(step, outputs[output])
+        if fault is not None:
+            raise not_whole(f"{quoted(_name(output))} is {fault}")
     return outputs
 
 
 def check_whole(
-    steps: Sequence[BoundStep], outputs: Mapping[str, Written], uuid: DeviceUUID, cwd: Path, ca_name: bytes | None
+    steps: Sequence[BoundStep], outputs: Mapping[str, Written], uuid: DeviceUUID, ca_name: bytes | None
 ) -> Issued:
     """The facts of the certificate among what the steps have written, once all of it is found to belong together.
 
     Key and CSR are the certificate's, the certificate is the device's, its issuer is ``ca_name`` (a name in DER; None
-    where it is not known), and joined files are what they join. Raises Failed with what is wrong.
+    where it is not known), and joined files hold what they join. Raises Failed with what is wrong.
     """
-    for step in steps:
-        for output in step.outputs:
-            fault = _cat_fault(step, output, outputs, cwd)
-            if fault is not None:
-                raise not_whole(f"{quoted(_name(output))} is {fault}")
+    writers = _writers(steps)
+    for output, step in writers.items():
+        if step.step.programs == ("cat",) and not _is_joined(step, outputs[output], outputs):
+            raise not_whole(f"{quoted(_name(output))} is not what '{step.quoted()}' writes")
     der = outputs[_path_of(outputs, CERTIFICATE_NAME)].blocks[0].der or b""
     try:
         leaf = parse_leaf(der)
     except ValueError as error:
         raise not_whole(f"{quoted(CERTIFICATE_NAME)} is no certificate: {error}") from error
     _check_certificate(leaf, uuid, ca_name)
-    _check_belonging(steps, outputs, leaf)
+    _check_belonging(writers, outputs, leaf)
     return Issued(leaf.serial, leaf.not_after, sha256(der))
+
+
+def _writers(steps: Sequence[BoundStep]) -> dict[str, BoundStep]:
+    """The step that writes each output, the last one of several."""
+    return {output: step for step in steps for output in step.outputs}
 
 
 def _check_certificate(leaf: Leaf, uuid: DeviceUUID, ca_name: bytes | None) -> None:
@@ -74,14 +78,16 @@ def _check_certificate(leaf: Leaf, uuid: DeviceUUID, ca_name: bytes | None) -> N
         raise not_whole(f"the issuer of {quoted(CERTIFICATE_NAME)} is not the subject of ca.crt")
 
 
-def _check_belonging(steps: Sequence[BoundStep], outputs: Mapping[str, Written], leaf: Leaf) -> None:
+def _check_belonging(writers: Mapping[str, BoundStep], outputs: Mapping[str, Written], leaf: Leaf) -> None:
     """The key, what it was made from, and the CSR hold the public key of the certificate."""
-    by_output = {output: step for step in steps for output in step.outputs}
     certificate_path, key_path = (_path_of(outputs, name) for name in (CERTIFICATE_NAME, KEY_NAME))
-    for path in (key_path, by_output[key_path].value("-in") or ""):
+    key = outputs[key_path]
+    if not is_whole_der(key.content) and not any(block.label.endswith(PKCS8_KEY) for block in key.blocks):
+        raise not_whole(f"{quoted(KEY_NAME)} is no private key")
+    for path in (key_path, writers[key_path].value("-in") or ""):
         if not all(_is_key(leaf, block) for block in _blocks(outputs, path)):
             raise not_whole(f"{quoted(_name(path))} is not the key of {quoted(CERTIFICATE_NAME)}")
-    path = by_output[certificate_path].value("-in") or ""
+    path = writers[certificate_path].value("-in") or ""
     if not all(leaf.public_key in (block.der or b"") for block in _blocks(outputs, path)):
         raise not_whole(f"{quoted(_name(path))} is not the request for {quoted(CERTIFICATE_NAME)}")
 
@@ -101,16 +107,16 @@ def _is_key(leaf: Leaf, block: PemBlock) -> bool:
         return False
 
 
-def _cat_fault(step: BoundStep, output: str, outputs: Mapping[str, Written], cwd: Path) -> str | None:
-    """Files of the device and ca.crt are in it as they are now; others, ca.srl say, may have changed since."""
-    if step.step.programs != ("cat",):
-        return None
-    parts = []
-    for word, path in zip(step.step.commands[0][1:], step.commands[0][1:], strict=True):
-        if path not in outputs and word != CA_CERTIFICATE_WORD:
-            return None
-        parts.append(outputs[path].content if path in outputs else _content(cwd, path))
-    return None if outputs[output].content == b"".join(parts) else f"not what '{step.quoted()}' writes"
+def _is_joined(step: BoundStep, joined: Written, outputs: Mapping[str, Written]) -> bool:
+    """Whether a joined file holds the device's own files of those it joins, and a certificate for ca.crt.
+
+    Which one is not compared: the CA's may have been renewed since, and whether it has signed only openssl can tell.
+    """
+    own = [outputs[path] for path in step.commands[0][1:] if path in outputs]
+    has_ca = CA_CERTIFICATE_WORD in step.step.commands[0]
+    missing = len(joined.blocks) < sum(len(one.blocks) for one in own) + has_ca
+    is_whole = all(is_whole_der(block.der) for block in joined.blocks if block.label == CERTIFICATE)
+    return not missing and is_whole and all(one.content in joined.content for one in own)
 
 
 def _content(cwd: Path, path: str) -> bytes:

@@ -148,11 +148,13 @@ def opened(server: Server) -> Iterator[Workbench]:
         yield bench
     finally:
         with held():
-            if root.exists():
-                with locks.hidden_folder(server.hidden_dir):
-                    shutil.rmtree(root)
-            if life_lock is not None:
-                os.close(life_lock)
+            try:
+                if root.exists():
+                    with locks.hidden_folder(server.hidden_dir):
+                        shutil.rmtree(root)
+            finally:
+                if life_lock is not None:
+                    os.close(life_lock)
 
 
 def device_exists(server: Server, uuid: DeviceUUID) -> Unfit:

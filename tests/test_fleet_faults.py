@@ -23,7 +23,7 @@ def test_a_failing_device_does_not_stop_the_others(
     assert ran.error_lines == ["otaopenssl: error: 2 of 8 devices failed"]
     told = [line for line in ran.err.splitlines() if line.startswith("  d0")]
     assert sorted(told) == [f"  {uuid}: step 'req -new' ended with exit status 7: no luck" for uuid in ("d002", "d005")]
-    assert "hint: mend what is told above, then: otaopenssl fleet --ids ids\n" in ran.err
+    assert "hint: mend what is told above, then run the same command again\n" in ran.err
     made = whole(devices)
     assert sorted(made) == [uuid for uuid in names(8) if uuid not in ("d002", "d005")]
     again = run("fleet", "--ids", "ids", cwd=project)
@@ -106,7 +106,8 @@ def test_a_fleet_that_cannot_be_made(project: Path, devices: Path, tmp_path: Pat
     assert there(devices) == set()
     (plan,) = devices.parent.glob("fleet-*.ids")
     assert len(plan.read_text().splitlines()) == 401
-    assert f", then: otaopenssl fleet --ids ./myservername/{plan.name}\n" in ran.err
+    again = f"the same command with '--ids ./myservername/{plan.name}' in place of '--count 400'"
+    assert f", then run {again}\n" in ran.err
 
 
 def when_made(count: int, name: str, lines: str, tmp_path: Path, real: str, devices: Path) -> Path:

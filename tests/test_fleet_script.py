@@ -164,3 +164,18 @@ def test_the_script_draws_no_uuid_twice(project: Path, devices: Path) -> None:
     assert len(drawn) == 3
     assert bash(script, Path("/")).returncode == 0
     assert there(devices) == set(whole(devices)) == drawn
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_the_script_removes_nothing_of_another_run(project: Path, devices: Path, style: str) -> None:
+    """What appears in a device's place while the script runs is none of the script's, and stays."""
+    write_ids(project / "ids", ["u1"])
+    script = run("fleet", "-n", "--style", style, "--ids", "ids", cwd=project).out
+    making = 'mkdir -m 700 "${device_dir}"'
+    assert script.count(making) == 1
+    ran = bash(
+        script.replace(making, f'/bin/mkdir "${{device_dir}}"; echo kept > "${{device_dir}}/file"\n{making}'), project
+    )
+    assert ran.returncode == 5
+    assert (devices / "u1" / "file").read_text() == "kept\n"
+    shutil.rmtree(devices / "u1")

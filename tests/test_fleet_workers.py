@@ -145,3 +145,33 @@ def test_no_worker_answers(project: Path, devices: Path, ids: IDList, real_opens
     assert there(devices) == set()
     assert run("fleet", "--ids", "ids", cwd=project).status == 0
     assert len(whole(devices)) == 6
+
+
+class _Refusing(Executor):
+    """Cancels the second of three tasks, and is shut down then."""
+
+    def __init__(self) -> None:
+        self._tasks = 0
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self._tasks += 1
+        if self._tasks > 3:
+            raise RuntimeError("cannot schedule new futures after shutdown")
+        future: Future[Any] = Future()
+        if self._tasks != 2:
+            future.set_result(fn(*args, **kwargs))
+        else:
+            future.cancel()
+            future.set_running_or_notify_cancel()
+        return future
+
+
+def test_an_executor_that_gives_up(project: Path, devices: Path, ids: IDList, real_openssl: str) -> None:
+    """A task that it cancels and tasks that it does not take are told; nothing is raised, and certs/ stays."""
+    summary, _ = fleet_by(_Refusing(), project, ids, real_openssl)
+    made, failed = summary.counts[Result.MADE], summary.counts[Result.FAILED]
+    assert made == len(whole(devices)) > 0
+    assert (failed > 0, made + failed + summary.untried) == (True, 6)
+    assert summary.stopped is not None
+    assert "cannot schedule new futures" in summary.stopped.message
+    assert (project / "certs" / "client.cnf").is_file()

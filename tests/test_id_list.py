@@ -27,7 +27,7 @@ def faults(content: bytes) -> str:
     """The message and the details of what is wrong with a list."""
     with pytest.raises(BadInput) as caught:
         read(content)
-    assert "'#' begins a comment" in caught.value.hint
+    assert "'#' is a comment" in caught.value.hint
     return "\n".join([caught.value.message, *caught.value.details])
 
 

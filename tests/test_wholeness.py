@@ -120,7 +120,7 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     "key empty": (cut("pkey.pem", 0), "'pkey.pem' is empty"),
     "chain empty": (cut("u1.chain.pem", 0), "'u1.chain.pem' is empty"),
     "certificate cut off": (cut("client.pem", 300), "'client.pem' is as no whole PEM file, expected CERTIFICATE"),
-    "chain cut off": (cut("u1.chain.pem", -1), "'u1.chain.pem' is not what"),
+    "chain cut off": (cut("u1.chain.pem", -30), "'u1.chain.pem' is not what"),
     "key of another": (replaced("pkey.pem"), "'pkey.pem' is not the key of 'client.pem'"),
     "first key of another": (replaced("pkey.ec.pem"), "'pkey.ec.pem' is not the key of 'client.pem'"),
     "keys of another": (both_keys_replaced, "is not the key of 'client.pem'"),

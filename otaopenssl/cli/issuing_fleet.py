@@ -158,6 +158,10 @@ def _issued_list(options: FleetOptions, order: FleetOrder) -> IssuedList | None:
         return IssuedList(_standard_output, "standard output", order.server)
     path = order.server.project_dir / options.out
     check_place(path, options.out, order.ids)
+    if path.exists() and not path.is_file():
+        # Where it is a FIFO, somebody has to open its other end; until then a signal must be heard.
+        file = path.open("w", encoding="ascii", newline="")
+        return IssuedList(lambda: file, options.out, order.server)
     return IssuedList(lambda: path.open("w", encoding="ascii", newline=""), options.out, order.server)
 
 
@@ -224,9 +228,10 @@ def _devices(quantity: int) -> str:
 
 
 def _again(options: FleetOptions, plan: str | None) -> str:
-    """What makes the rest."""
-    ids = options.ids if plan is None else plan
-    return f"otaopenssl fleet --ids {shell_quoted(ids or _STANDARD_STREAM)}"
+    """How to have the rest made; the other options are to be as they were."""
+    if plan is None:
+        return "the same command again"
+    return f"the same command with '--ids {shell_quoted(plan)}' in place of '--count {options.quantity}'"
 
 
 def _failure(summary: Summary, again: str) -> PartlyFailed:
@@ -245,4 +250,4 @@ def _failure(summary: Summary, again: str) -> PartlyFailed:
     if failed > len(summary.failures):
         details.append(f"and {failed - len(summary.failures)} more")
     hint = "mend what is told above" if summary.stopped is None else summary.stopped.hint
-    return PartlyFailed(message, hint=f"{hint}, then: {again}", details=details)
+    return PartlyFailed(message, hint=f"{hint}, then run {again}", details=details)

@@ -214,9 +214,10 @@ def _has_ended(process: "subprocess.Popen[bytes]", deadline: float) -> bool:
 
 def _wait_for_end(process: "subprocess.Popen[bytes]", seconds: float) -> None:
     """Return when the process has ended, or after so many seconds."""
-    if process.poll() is not None:
+    if process.returncode is not None:
         return
     try:
+        # Of one that has ended, too: to reap it here would keep its group from being ended with it.
         descriptor = os.pidfd_open(process.pid)
     except OSError:
         # An older kernel, where Python looks again and again.
