@@ -296,9 +296,10 @@ def test_what_ended_a_pipeline_has_a_class_of_its_own(tmp_path: Path) -> None:
 
 def test_what_an_ended_process_has_left_is_ended(tmp_path: Path) -> None:
     """Also where the process itself has ended at once: a pipeline that is given up leaves nothing of its groups."""
-    script = "sleep 100 & echo $! >> pids; exit 0"
+    script = "sleep 100 & echo $! >> pids"
     with pytest.raises(Failed, match="did not end"):
-        bash(script, script, cwd=tmp_path, seconds=0.5)
+        # The second one lasts until the first has surely ended.
+        bash(f"{script}; echo $$ > first", f"{script}; while kill -0 $(cat first); do sleep 0.05; done", cwd=tmp_path, seconds=1)
     pids = [int(line) for line in (tmp_path / "pids").read_text().split()]
     assert len(pids) == 2
     assert not any(is_running(pid) for pid in pids)
