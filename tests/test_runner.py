@@ -299,7 +299,12 @@ def test_what_an_ended_process_has_left_is_ended(tmp_path: Path) -> None:
     script = "sleep 100 & echo $! >> pids"
     with pytest.raises(Failed, match="did not end"):
         # The second one lasts until the first has surely ended.
-        bash(f"{script}; echo $$ > first", f"{script}; while kill -0 $(cat first); do sleep 0.05; done", cwd=tmp_path, seconds=1)
+        bash(
+            f"{script}; echo $$ > first",
+            f"{script}; while kill -0 $(cat first); do sleep 0.05; done",
+            cwd=tmp_path,
+            seconds=1,
+        )
     pids = [int(line) for line in (tmp_path / "pids").read_text().split()]
     assert len(pids) == 2
     assert not any(is_running(pid) for pid in pids)
