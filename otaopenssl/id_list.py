@@ -15,7 +15,7 @@ from otaopenssl.ids import DeviceID, DeviceUUID, Identity, parse_device_id, pars
 MOST_DEVICES = 10_000_000
 
 _LONGEST_LINE = 4096
-_CHUNK = 64 * 1024
+_CHUNK = 8 * 1024
 # So many of the bad lines are shown; the others are counted.
 _SHOWN_FAULTS = 20
 # Bits a line in the table of hashes: so few lines share a bit by chance that looking at them again costs nothing.
