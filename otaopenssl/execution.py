@@ -70,6 +70,15 @@ class Execution:
             self._check(bound, output)
         return finished
 
+    def check_still_there(self) -> None:
+        """Raise Failed unless each file that was written is there as it was: a later process may have touched it."""
+        for output, found in self.written.items():
+            path = self._cwd / output
+            now = path.lstat() if os.path.lexists(path) else None
+            if now is None or not stat.S_ISREG(now.st_mode) or now.st_size != len(found.content):
+                words = f"{quoted(output)} is not there any more as its step has written it"
+                raise Failed(words, hint="check which openssl runs: a later command has changed it")
+
     def _openssl(self, bound: BoundStep) -> Finished:
         commands = bound.commands
         is_private = not bound.step.makes_public_files

@@ -213,13 +213,16 @@ class _Run:
             for future in done:
                 outcomes += self._outcomes(future, self._at_work.pop(future))
             self.summary.add(outcomes)
-            try:
-                self._tell(outcomes)
-            except Error as error:
-                self._tell = lambda _outcomes: None
-                self._stop(error)
             if any(outcome.result is Result.FAILED for outcome in outcomes):
                 self._judge()
+        # Whoever is told may take his time, and a signal must be heard.
+        tell, self._tell = self._tell, lambda _outcomes: None
+        try:
+            tell(outcomes)
+        except Error as error:
+            self._stop(error)
+        else:
+            self._tell = tell
 
     def _outcomes(self, future: Future[tuple[Outcome, ...]], block: Block) -> Sequence[Outcome]:
         """What a block has come to; where its worker has died, what is on the disk tells."""

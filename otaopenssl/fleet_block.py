@@ -2,13 +2,14 @@
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from enum import StrEnum
 from itertools import count
 from typing import NamedTuple
 
 from otaopenssl import configs, workbench
-from otaopenssl.durable import not_writable
+from otaopenssl.durable import check_writable, not_writable
 from otaopenssl.environment import environment
 from otaopenssl.errors import Error, Failed, Interrupted, Unfit, quoted, reason
 from otaopenssl.ids import Identity
@@ -16,7 +17,7 @@ from otaopenssl.interrupts import check
 from otaopenssl.issuance import Issuance, Made, issue
 from otaopenssl.layout import CERTIFICATE_NAME
 from otaopenssl.questions import DEVICES_CHECK
-from otaopenssl.runner import Finished, Runner
+from otaopenssl.runner import Finished, Runner, failure
 from otaopenssl.wholeness import Issued, check_whole, not_whole, read_outputs
 from otaopenssl.workbench import Workbench
 
@@ -65,14 +66,15 @@ def make_block(block: Block) -> tuple[Outcome, ...]:
     """
     outcomes: list[Outcome] = []
     try:
-        for outcome in _outcomes(block):
-            outcomes.append(outcome)
-            if outcome.result is Result.FAILED and lost_ground(block.issuance):
-                break
+        with closing(_outcomes(block)) as found:
+            for outcome in found:
+                outcomes.append(outcome)
+                if outcome.result is Result.FAILED and lost_ground(block.issuance):
+                    break
     except Interrupted:
         # Whoever gave out the block knows of it, and is told what was made before.
         return tuple(outcomes)
-    except Error as error:
+    except (Error, OSError) as error:
         outcomes += [not_made(identity, error) for identity in block.identities[len(outcomes) :]]
     return tuple(outcomes)
 
@@ -103,7 +105,8 @@ def lost_ground(issuance: Issuance) -> list[Error]:
     has_inodes = not free.f_files or free.f_favail >= _INODES_TO_GO_ON
     if free.f_bavail * free.f_frsize < _BYTES_TO_GO_ON or not has_inodes:
         return [Unfit(f"the file system of {quoted(server.shown(server.server_dir))} is full", hint="free some space")]
-    return configs.examine(server, issuance.text, {})
+    writable = check_writable(server.devices_dir, server.shown(server.devices_dir))
+    return [*writable, *configs.examine(server, issuance.text, {})]
 
 
 def after_death(block: Block, identity: Identity, died: Error) -> Outcome:
@@ -118,12 +121,17 @@ def after_death(block: Block, identity: Identity, died: Error) -> Outcome:
     return found._replace(result=Result.MADE) if is_new else found
 
 
-def not_made(identity: Identity, error: Error) -> Outcome:
+def not_made(identity: Identity, error: Error | OSError) -> Outcome:
     """The outcome of a device that could not be made."""
+    if isinstance(error, OSError):
+        what = f"{quoted(error.filename)}: " if error.filename else ""
+        error = Failed(
+            f"{what}{reason(error)}", hint="check the file system, its permissions, and the limits of the shell"
+        )
     return Outcome(identity, Result.FAILED, reason=error.message, hint=error.hint)
 
 
-def _outcomes(block: Block) -> Iterator[Outcome]:
+def _outcomes(block: Block) -> Generator[Outcome]:
     yield from _looked_at(block.issuance, block.there)
     if not block.to_make:
         return
@@ -147,11 +155,19 @@ def _looked_at(issuance: Issuance, identities: Sequence[Identity]) -> Iterator[O
         if path is None or f"{path}: OK".encode("ascii") in accepted:
             yield outcome
         else:
-            said = _verified(issuance, runner, [path])
-            why = re.search(rb"^error \d+ at \d+ depth lookup: ?(.*)", said.stdout + said.stderr, re.MULTILINE)
-            words = why[1].decode("ascii", "replace") if why else "it is not a device's that ca.crt has signed"
-            failure = not_whole(f"openssl verify refuses {quoted(CERTIFICATE_NAME)}: {words}")
-            yield _not_whole(issuance, outcome.identity, failure)
+            yield _judged(issuance, outcome, path, _verified(issuance, runner, [path]))
+
+
+def _judged(issuance: Issuance, outcome: Outcome, path: str, said: Finished) -> Outcome:
+    """The outcome of a device that is there, by what openssl says of its certificate alone."""
+    if f"{path}: OK".encode("ascii") in said.stdout.split(b"\n"):
+        return outcome
+    if min(said.statuses) < 0:
+        return not_made(outcome.identity, failure("verify", said))
+    why = re.search(rb"^error \d+ at \d+ depth lookup: ?(.*)", said.stdout + said.stderr, re.MULTILINE)
+    words = why[1].decode("ascii", "replace") if why else "it is not a device's that ca.crt has signed"
+    refusal = not_whole(f"openssl verify refuses {quoted(CERTIFICATE_NAME)}: {words}")
+    return _not_whole(issuance, outcome.identity, refusal)
 
 
 def _certificate(issuance: Issuance, identity: Identity) -> str:
@@ -172,22 +188,19 @@ def _not_whole(issuance: Issuance, identity: Identity, error: Failed) -> Outcome
 
 def _made(issuance: Issuance, identity: Identity, bench: Workbench, take_serial: Callable[[], int]) -> Outcome:
     server = issuance.server
-    failure: Error
+    problem: Error | OSError
     try:
         runner = Runner(issuance.program, environment(server.name, identity.uuid))
         made = issue(issuance, identity, runner, bench, take_serial, check)
-    except Error as error:
-        failure = error
-    except OSError as error:
-        words = f"{quoted(error.filename or server.shown(server.server_dir))}: {reason(error)}"
-        failure = Failed(words, hint="check the file system and the permissions")
+    except (Error, OSError) as error:
+        problem = error
     else:
         return Outcome(identity, Result.MADE, made.issued, warnings=made.warnings + _gateway_warnings(made))
     bench.discard_device(identity.uuid)
     if os.path.lexists(server.device_path(identity.uuid)):
         # Another run has made it meanwhile.
         return next(_looked_at(issuance, [identity]))
-    return not_made(identity, failure)
+    return not_made(identity, problem)
 
 
 def _gateway_warnings(made: Made) -> tuple[str, ...]:

@@ -48,7 +48,7 @@ class FleetRoot(NamedTuple):
         for path, before in zip((server.ca_key_path, server.ca_crt_path), self.state, strict=True):
             now = _state(path)
             if now != before:
-                what = "is missing, and was there" if now is None else "is another file than"
+                what = "cannot be read, and could" if now is None else "is another file than"
                 raise Failed(
                     f"{quoted(server.shown(path))} {what} when the run began",
                     hint="put the fleet root CA back in its place",
@@ -103,6 +103,9 @@ def require(server: Server, runner: Runner) -> CertificateReport:
 
 
 def _state(path: Path) -> _State | None:
+    """None of a file that is not there, or cannot be read."""
+    if not os.access(path, os.R_OK):
+        return None
     try:
         found = path.stat()
     except OSError:

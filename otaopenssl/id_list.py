@@ -18,6 +18,8 @@ _LONGEST_LINE = 4096
 _CHUNK = 8 * 1024
 # So many of the bad lines are shown; the others are counted.
 _SHOWN_FAULTS = 20
+# After so many nobody reads on.
+_MOST_FAULTS = 100_000
 # Bits a line in the table of hashes: so few lines share a bit by chance that looking at them again costs nothing.
 _BITS_A_LINE = 64
 _HINT = "give one device UUID a line, or CSV with the header 'uuid,device_id'; a line that begins with '#' is a comment"
@@ -116,22 +118,22 @@ class _Faults:
 
     def __init__(self) -> None:
         self._first: list[tuple[int, str]] = []
-        self._quantity = 0
+        self.quantity = 0
 
     def add(self, line: int, words: str) -> None:
-        self._quantity += 1
+        self.quantity += 1
         if len(self._first) < 2 * _SHOWN_FAULTS:
             self._first.append((line, words))
 
     def raise_any(self, shown: str) -> None:
-        if self._quantity == 1:
+        if self.quantity == 1:
             line, words = self._first[0]
             raise BadInput(f"{shown}, line {line}: {words}", hint=_HINT)
-        if self._quantity:
+        if self.quantity:
             details = [f"line {line}: {words}" for line, words in sorted(self._first)[:_SHOWN_FAULTS]]
-            if self._quantity > len(details):
-                details.append(f"and {self._quantity - len(details)} more")
-            raise BadInput(f"{shown} has {self._quantity} bad lines", hint=_HINT, details=details)
+            if self.quantity > len(details):
+                details.append(f"and {self.quantity - len(details)} more")
+            raise BadInput(f"{shown} has {self.quantity} bad lines", hint=_HINT, details=details)
 
 
 class _Reading:
@@ -152,6 +154,9 @@ class _Reading:
                 what = "not text" if b"\0" in content else f"longer than {_LONGEST_LINE} bytes"
                 self.faults.add(number, f"it is {what}")
                 return
+            if self.faults.quantity == _MOST_FAULTS:
+                self.faults.add(number, "so many lines are bad that the rest is not read")
+                return
             try:
                 line = content.decode("utf-8-sig" if number == 1 else "utf-8").strip()
                 if line and not line.startswith("#") and not self._take(number, line):
@@ -168,7 +173,7 @@ class _Reading:
             names = [name.strip().lower() for name in _fields(line)]
             if "uuid" in names:
                 return self._learn(number, names)
-            if len(names) > 1:
+            if len(names) > 1 or names == ["device_id"]:
                 self.faults.add(number, f"{quoted(line)} has columns, but none is named 'uuid' in a header line")
                 return False
         if self._ids.quantity == MOST_DEVICES:
@@ -192,8 +197,11 @@ class _Reading:
         else:
             fields = [field.strip() for field in _fields(line)]
             if len(fields) != self._width:
-                raise BadInput(f"{quoted(line)} has {len(fields)} fields, expected {self._width}", hint=_HINT)
+                words = f"{quoted(line)} has another number of fields than the header: {len(fields)}"
+                raise BadInput(f"{words}, expected {self._width}", hint=_HINT)
             uuid = fields[self._columns["uuid"]]
+            if uuid.lower() == "uuid":
+                raise BadInput("the header stands a second time", hint=_HINT)
             device_id = fields[self._columns["device_id"]] if "device_id" in self._columns else ""
         # As in the guide's ${DEVICE_ID:-${DEVICE_UUID}}, an empty one counts as none.
         parsed = parse_device_uuid(uuid)

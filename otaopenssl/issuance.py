@@ -114,6 +114,7 @@ def issue(
     except Failed as error:
         words = f"the commands ended with exit status 0, but the device is not whole: {error.message}"
         raise Failed(words, hint="check which openssl runs, and the text: otaopenssl procedure show") from error
+    execution.check_still_there()
     issuance.ca.check_unchanged(server)
     bench.publish_device(identity.uuid, commit)
     return Made(report, issued, tuple(leaf_warnings(report, issuance.ca.report)), fetched)
@@ -168,7 +169,7 @@ def _carried_out(
             serial = take_serial()
             bench.seed_serials(serials.seed_for(serial))
         finished = execution.perform(bound)
-        if finished is not None and finished.stdout and _is_report_of_certificate(bound.step):
+        if finished is not None and bound.step.has("-text") and _is_report_of_certificate(bound.step):
             report = read_report(finished, str(bound.value("-in")))
     if report is None:
         path = next(output for output in execution.written if output.endswith(f"/{CERTIFICATE_NAME}"))

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TextIO
+from typing import IO
 
 from otaopenssl.durable import not_writable
 from otaopenssl.errors import Unfit, quoted, reason
@@ -21,14 +21,14 @@ _HINT = "name another file with '--out FILE'"
 class IssuedList:
     """The list of one run, a row for each device that is whole: made by this run, or there before.
 
-    ``open_file`` is called for the first row; ``shown`` names the list in messages.
+    ``open_file`` opens it, unbuffered, for the first row; ``shown`` names the list in messages.
     """
 
-    def __init__(self, open_file: Callable[[], TextIO], shown: str, server: Server) -> None:
+    def __init__(self, open_file: Callable[[], IO[bytes]], shown: str, server: Server) -> None:
         self._open_file = open_file
         self._shown = shown
         self._server = server
-        self._file: TextIO | None = None
+        self._file: IO[bytes] | None = None
 
     def write(self, outcomes: Sequence[Outcome]) -> None:
         """Add a row for each of the devices that is whole. Raises Unfit."""
@@ -38,9 +38,11 @@ class IssuedList:
         try:
             if self._file is None:
                 self._file = self._open_file()
-                self._file.write(_HEAD)
-            self._file.writelines(rows)
-            self._file.flush()
+                rows.insert(0, _HEAD)
+            # Unbuffered, so that nothing waits in this process for a reader that does not come.
+            content = memoryview("".join(rows).encode("ascii"))
+            while content:
+                content = content[os.write(self._file.fileno(), content) :]
         except OSError as error:
             raise not_writable(error, self._shown) from error
 

@@ -91,7 +91,7 @@ def test_fail_fast(project: Path, devices: Path, tmp_path: Path, real_openssl: s
     assert line.endswith(": a device failed, and '--fail-fast' was given")
     made = whole(devices)
     assert {"d000", "d001"} <= set(made) <= {"d000", "d001", "d003"}
-    assert f" {19 - len(made)} were not tried: " in line
+    assert f" {19 - len(made)} not tried: " in line
 
 
 def test_a_fleet_that_cannot_be_made(project: Path, devices: Path, tmp_path: Path, real_openssl: str) -> None:
@@ -100,7 +100,7 @@ def test_a_fleet_that_cannot_be_made(project: Path, devices: Path, tmp_path: Pat
     ran = run("fleet", "--count", "400", "-j", "2", "--openssl", str(program), cwd=project)
     assert ran.status == 5, ran.err
     (line,) = ran.error_lines
-    assert "were not tried: none of the first " in line
+    assert "not tried: none of the first " in line
     failed = int(line.split("error: ")[1].split()[0])
     assert 20 <= failed < 120
     assert there(devices) == set()
@@ -132,8 +132,8 @@ def test_what_vanishes(project: Path, devices: Path, tmp_path: Path, real_openss
     if what == "client.ext":
         assert "'./certs/client.ext'" in ran.error_lines[0] or "'certs/client.ext'" in ran.error_lines[0]
     else:
-        assert f"'./myservername/{what}' is missing, and was there when the run began" in ran.error_lines[0]
-    assert " were not tried: " in ran.error_lines[0]
+        assert f"'./myservername/{what}' cannot be read, and could when the run began" in ran.error_lines[0]
+    assert " not tried: " in ran.error_lines[0]
     (tmp_path / "away").rename(path)
     made = whole(devices)
     assert 4 <= len(made) < 40

@@ -25,7 +25,10 @@ BAD_LISTS = {
     "up": (b"../u1\n", "line 1: device UUID '../u1' must begin with a letter or a digit"),
     "a duplicate": (b"u1\nu2\nu1\n", "line 3: device UUID 'u1' stands in line 1 already"),
     "no uuid column": (b"vin,device_id\na,b\n", "line 1: 'vin,device_id' has columns, but none is named 'uuid'"),
-    "a field too many": (b"uuid,device_id\na,b,c\n", "line 2: 'a,b,c' has 3 fields, expected 2"),
+    "a field too many": (
+        b"uuid,device_id\na,b,c\n",
+        "line 2: 'a,b,c' has another number of fields than the header: 3, expected 2",
+    ),
     "a bad device id": (b"uuid,device_id\na,b/c\n", "line 2: device ID 'b/c' may hold only"),
 }
 

@@ -84,8 +84,14 @@ BAD = {
     "tabs": (b"uuid\tdevice_id\na\tx\n", "the list has 2 bad lines\nline 1: device UUID"),
     "no header": (b"a,x\nb,y\n", "the list, line 1: 'a,x' has columns, but none is named 'uuid' in a header line"),
     "a column twice": (b"uuid,uuid\na,b\n", "the list, line 1: a column of the header stands twice"),
-    "too many fields": (b"uuid,device_id\na,b\na2,b,c\n", "the list, line 3: 'a2,b,c' has 3 fields, expected 2"),
-    "too few fields": (b"uuid,device_id\na\nb,b\n", "the list, line 2: 'a' has 1 fields, expected 2"),
+    "too many fields": (
+        b"uuid,device_id\na,b\na2,b,c\n",
+        "the list, line 3: 'a2,b,c' has another number of fields than the header: 3, expected 2",
+    ),
+    "too few fields": (
+        b"uuid,device_id\na\nb,b\n",
+        "the list, line 2: 'a' has another number of fields than the header: 1, expected 2",
+    ),
     "no end of a quote": (b'uuid,device_id\n"a,b\nc,d\n', "the list, line 2: '\"a,b' is no line of a CSV"),
     "text after a quote": (b'uuid,device_id\n"a"b,c\n', "the list, line 2: '\"a\"b,c' is no line of a CSV"),
     "an empty uuid": (b"uuid,device_id\n,x\n", "the list, line 2: device UUID is empty"),

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import IO, NamedTuple
 
 from otaopenssl import fleet as fleets
 from otaopenssl.cli import session, terminal
@@ -160,13 +160,13 @@ def _issued_list(options: FleetOptions, order: FleetOrder) -> IssuedList | None:
     check_place(path, options.out, order.ids)
     if path.exists() and not path.is_file():
         # Where it is a FIFO, somebody has to open its other end; until then a signal must be heard.
-        file = path.open("w", encoding="ascii", newline="")
+        file = path.open("wb", buffering=0)
         return IssuedList(lambda: file, options.out, order.server)
-    return IssuedList(lambda: path.open("w", encoding="ascii", newline=""), options.out, order.server)
+    return IssuedList(lambda: path.open("wb", buffering=0), options.out, order.server)
 
 
-def _standard_output() -> TextIO:
-    return os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="ascii", newline="")
+def _standard_output() -> IO[bytes]:
+    return os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
 
 
 def _report(running: Running, options: FleetOptions, order: FleetOrder, summary: Summary) -> None:
@@ -238,7 +238,7 @@ def _failure(summary: Summary, again: str) -> PartlyFailed:
     failed = summary.counts[Result.FAILED]
     words = [f"{failed} of {_devices(summary.quantity)} failed"] if failed else []
     if summary.untried:
-        words.append(f"{summary.untried} were not tried")
+        words.append(f"{summary.untried} not tried")
     message = ": ".join(filter(None, (", ".join(words), summary.stopped.message if summary.stopped else "")))
     details = []
     hints: set[str] = set()

@@ -4,7 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Protocol
 
 from otaopenssl.cli import terminal
@@ -87,12 +87,18 @@ class _Bar:
 
     @contextmanager
     def shown(self) -> Iterator[None]:
-        with self._bar:
-            self._bar.refresh()
+        # Where the terminal is gone there is nobody to show anything.
+        with suppress(OSError):
+            self._bar.start()
+        try:
             yield
+        finally:
+            with suppress(OSError):
+                self._bar.stop()
 
     def show(self, done: int, failed: int) -> None:
-        self._bar.update(self._task, completed=done, pace=self._pace.words(done, failed), refresh=True)
+        with suppress(OSError):
+            self._bar.update(self._task, completed=done, pace=self._pace.words(done, failed), refresh=True)
 
 
 def _is_for_people() -> bool:
