@@ -32,6 +32,7 @@ WALL_LIMIT = 0.50
 GROWTH_LIMIT = 1.10
 PEAK_LIMIT_MIB = 80
 BIG, BIG_IF_QUICK = 10_000, 1_000
+SMALL = 100
 
 
 class Limits:
@@ -99,14 +100,14 @@ def compare_fleets(bench: Bench, quantity: int, devices: int, limits: Limits) ->
     return statistics.median(turn.wall for turn in turns[FLEET])
 
 
-def compare_sizes(bench: Bench, big: int, interval: float, devices: int, limits: Limits) -> None:
+def compare_sizes(bench: Bench, big: int, interval: float, limits: Limits) -> None:
     """A big fleet, and small ones in the pauses of its run, one each ``interval`` seconds."""
     small: list[Turn] = []
     bare: list[Turn] = []
 
     def pause() -> None:
-        small.append(bench.turn(FLEET, devices))
-        bare.append(bench.turn(BARE, devices))
+        small.append(bench.turn(FLEET, SMALL))
+        bare.append(bench.turn(BARE, SMALL))
 
     title = "sizes in turn, mean"
     say(f"\n{title:<44} wall ms   CPU ms  devices/s  peak MiB\n")
@@ -116,8 +117,8 @@ def compare_sizes(bench: Bench, big: int, interval: float, devices: int, limits:
     small_peak = statistics.median(turn.peak for turn in small)
     rows = {
         f"fleet of {big:,}, stopped {len(small)} times": [large],
-        f"fleet of {devices:,}, in each pause": small,
-        f"baseline of {devices:,}, in each pause": bare,
+        f"fleet of {SMALL}, in each pause": small,
+        f"baseline of {SMALL}, in each pause": bare,
     }
     for name, turns in rows.items():
         wall, cpu = statistics.mean(turn.wall for turn in turns), statistics.mean(turn.cpu for turn in turns)
@@ -126,8 +127,8 @@ def compare_sizes(bench: Bench, big: int, interval: float, devices: int, limits:
     growth = large.cpu / statistics.mean(turn.cpu for turn in small)
     highest = max(large.peak, *(turn.peak for turn in small))
     for what, value, most in (
-        (f"CPU, {big:,} to {devices:,}", growth, GROWTH_LIMIT),
-        (f"peak memory, {big:,} to {devices:,}", large.peak / small_peak, GROWTH_LIMIT),
+        (f"CPU, {big:,} to {SMALL}", growth, GROWTH_LIMIT),
+        (f"peak memory, {big:,} to {SMALL}", large.peak / small_peak, GROWTH_LIMIT),
         ("peak memory in MiB", highest, PEAK_LIMIT_MIB),
     ):
         say(f"{what:<44} {limits.judge(what, value, most)}\n")
@@ -149,8 +150,8 @@ def positive(text: str) -> int:
 def arguments() -> argparse.Namespace:
     """What the command line says."""
     parser = argparse.ArgumentParser(prog="make bench ARGS=…", description="Measure the tool; takes some minutes.")
-    parser.add_argument("--rounds", type=positive, default=8, help="how often all take their turn (default: 8)")
-    parser.add_argument("--devices", type=positive, default=100, help="how many a turn makes (default: 100)")
+    parser.add_argument("--rounds", type=positive, default=5, help="how often all take their turn (default: 5)")
+    parser.add_argument("--devices", type=positive, default=200, help="how many a turn makes (default: 200)")
     quick = f"make a big fleet of {BIG_IF_QUICK:,} devices in place of {BIG:,}"
     parser.add_argument("--quick", action="store_true", help=quick)
     return parser.parse_args()
@@ -176,7 +177,7 @@ def main() -> int:
             big = BIG_IF_QUICK if chosen.quick else BIG
             # As many pauses as there were rounds, as evenly as can be known before.
             interval = per_device / 1000 * big / (chosen.rounds + 1)
-            compare_sizes(bench, big, interval, chosen.devices, limits)
+            compare_sizes(bench, big, interval, limits)
         except BrokenRunError as error:
             sys.stderr.write(f"bench: {error}\n")
             return 1
