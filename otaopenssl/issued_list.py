@@ -1,6 +1,7 @@
 """The list of a fleet's devices as CSV, written as they finish."""
 
 import os
+import select
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -10,11 +11,13 @@ from otaopenssl.durable import not_writable
 from otaopenssl.errors import Unfit, quoted, reason
 from otaopenssl.fleet_block import Outcome
 from otaopenssl.ids import Identity
+from otaopenssl.interrupts import check
 from otaopenssl.layout import Server
 from otaopenssl.outputs import serial_hex
 
 _HEAD = "uuid,device_id,serial,not_after,sha256,directory\n"
 
+_LONGEST_DEAFNESS_MS = 200
 _HINT = "name another file with '--out FILE'"
 
 
@@ -39,10 +42,7 @@ class IssuedList:
             if self._file is None:
                 self._file = self._open_file()
                 rows.insert(0, _HEAD)
-            # Unbuffered, so that nothing waits in this process for a reader that does not come.
-            content = memoryview("".join(rows).encode("ascii"))
-            while content:
-                content = content[os.write(self._file.fileno(), content) :]
+            _write(self._file.fileno(), "".join(rows).encode("ascii"))
         except OSError as error:
             raise not_writable(error, self._shown) from error
 
@@ -56,6 +56,17 @@ class IssuedList:
                 os.fsync(file.fileno())
         except OSError as error:
             raise not_writable(error, self._shown) from error
+
+
+def _write(descriptor: int, content: bytes) -> None:
+    """Write it all; a reader who stands still is waited for until a signal comes. Raises Interrupted then."""
+    poller = select.poll()
+    poller.register(descriptor, select.POLLOUT)
+    while content:
+        while not poller.poll(_LONGEST_DEAFNESS_MS):
+            check()
+        # So much goes into a pipe that is ready without waiting (pipe(7)).
+        content = content[os.write(descriptor, content[: select.PIPE_BUF]) :]
 
 
 def check_place(path: Path, shown: str, ids: Iterable[Identity]) -> None:

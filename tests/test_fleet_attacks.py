@@ -63,7 +63,7 @@ def test_a_list_that_nobody_reads(project: Path, devices: Path, kind: str) -> No
             except BlockingIOError:
                 pass
             until(lambda: len(there(devices)) >= 1, process)
-        blocked = "wait_for_partner" if reader is None else "pipe_write"
+        blocked = "wait_for_partner" if reader is None else "poll"
         until(lambda: blocked in Path(f"/proc/{process.pid}/wchan").read_text(), process)
         process.send_signal(signal.SIGINT)
         ran = ended(process)
