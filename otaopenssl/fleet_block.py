@@ -149,10 +149,10 @@ def _looked_at(issuance: Issuance, identities: Sequence[Identity]) -> Iterator[O
         check()
         outcomes.append(examined(issuance, identity))
     paths = {one.identity: _certificate(issuance, one.identity) for one in outcomes if one.result is Result.THERE}
-    accepted = _verified(issuance, runner, paths.values()).stdout.split(b"\n") if paths else []
+    accepted = _accepted(_verified(issuance, runner, paths.values())) if paths else set()
     for outcome in outcomes:
         path = paths.get(outcome.identity)
-        if path is None or f"{path}: OK".encode("ascii") in accepted:
+        if path is None or path in accepted:
             yield outcome
         else:
             yield _judged(issuance, outcome, path, _verified(issuance, runner, [path]))
@@ -160,7 +160,7 @@ def _looked_at(issuance: Issuance, identities: Sequence[Identity]) -> Iterator[O
 
 def _judged(issuance: Issuance, outcome: Outcome, path: str, said: Finished) -> Outcome:
     """The outcome of a device that is there, by what openssl says of its certificate alone."""
-    if f"{path}: OK".encode("ascii") in said.stdout.split(b"\n"):
+    if path in _accepted(said):
         return outcome
     if min(said.statuses) < 0:
         return not_made(outcome.identity, failure("verify", said))
@@ -168,6 +168,12 @@ def _judged(issuance: Issuance, outcome: Outcome, path: str, said: Finished) -> 
     words = why[1].decode("ascii", "replace") if why else "it is not a device's that ca.crt has signed"
     refusal = not_whole(f"openssl verify refuses {quoted(CERTIFICATE_NAME)}: {words}")
     return _not_whole(issuance, outcome.identity, refusal)
+
+
+def _accepted(said: Finished) -> set[str]:
+    """The paths of the certificates that ``openssl verify`` has accepted."""
+    lines = said.stdout.decode("utf-8", "replace").split("\n")
+    return {line.removesuffix(": OK") for line in lines if line.endswith(": OK")}
 
 
 def _certificate(issuance: Issuance, identity: Identity) -> str:
@@ -209,5 +215,7 @@ def _gateway_warnings(made: Made) -> tuple[str, ...]:
     fetched = made.gateway
     if fetched.trust.by:
         return fetched.warnings
-    pins = " ".join(f"--pin {pin}" for pin in fetched.advised_pins)
-    return (*fetched.warnings, f"nothing vouches for gateway {fetched.address}; '{pins}' has it checked from then on")
+    unvouched = (
+        f"nothing vouches for gateway {fetched.address}; '{fetched.advised_options}' has it checked from then on"
+    )
+    return (*fetched.warnings, unvouched)

@@ -68,6 +68,11 @@ class Fetched(NamedTuple):
         roots = [certificate for certificate in related if certificate.role is Role.ROOT] or related[-1:]
         return tuple(dict.fromkeys(f"sha256:{root.sha256}" for root in roots))
 
+    @property
+    def advised_options(self) -> str:
+        """The options that pin them."""
+        return " ".join(f"--pin {pin}" for pin in self.advised_pins)
+
 
 class Fetching(NamedTuple):
     """An order that is ready to be carried out: its text, and the CA of the archive, where it carries one."""

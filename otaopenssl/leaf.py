@@ -100,14 +100,14 @@ def _public_half(key: Element, *, is_inner: bool = False) -> bytes | None:
     """The public key's bits that a private key carries; of RSA its two numbers. One is not inside another twice."""
     fields = elements(key.content) if key.tag == SEQUENCE else []
     match [field.tag for field in fields]:
-        case [_, kind, wrapped, *_] if (kind, wrapped) == (
-            SEQUENCE,
-            OCTET_STRING,
-        ) and not is_inner:  # PKCS#8 (RFC 5958)
+        # PKCS#8 (RFC 5958)
+        case [_, kind, wrapped, *_] if (kind, wrapped) == (SEQUENCE, OCTET_STRING) and not is_inner:
             return _public_half(element(fields[2].content), is_inner=True)
-        case [_, modulus, exponent, *_] if (modulus, exponent) == (INTEGER, INTEGER):  # PKCS#1 (RFC 8017)
+        # PKCS#1 (RFC 8017)
+        case [_, modulus, exponent, *_] if (modulus, exponent) == (INTEGER, INTEGER):
             return fields[1].whole + fields[2].whole
-        case [_, secret, *_] if secret == OCTET_STRING:  # SEC 1 (RFC 5915)
+        # SEC 1 (RFC 5915)
+        case [_, secret, *_] if secret == OCTET_STRING:
             found = next((field for field in fields if field.tag == _SEC1_PUBLIC_KEY), None)
             return None if found is None else _content(element(found.content), BIT_STRING)[1:]
     return None

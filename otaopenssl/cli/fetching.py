@@ -105,8 +105,7 @@ def tell(fetched: Fetched) -> None:
         terminal.note(f"  vouched for by {' and '.join(fetched.trust.by)}")
     else:
         terminal.note("  nothing vouches for it: compare the fingerprint with what the gateway's operator tells you;")
-        pins = " ".join(f"--pin {pin}" for pin in fetched.advised_pins)
-        terminal.note(f"  '{pins}' has it checked from then on")
+        terminal.note(f"  '{fetched.advised_options}' has it checked from then on")
 
 
 def document(fetched: Fetched) -> dict[str, object]:
@@ -140,8 +139,7 @@ def _order(running: Running, asking: Asking, uuid: str | None, out: str | None, 
     if (uuid is None) == (out is None):
         words = "both '--uuid' and '--out' are given" if uuid is not None else "no place for root.crt"
         problems.append(BadInput(words, hint="give '--uuid UUID' for a device, or '--out FILE'"))
-    if out is not None and (not out or "\0" in out or out.endswith("/")):
-        problems.append(BadInput(f"--out {quoted(out)} is no name of a file", hint="give '--out FILE'"))
+    problems += session.refusals([(session.parse_out, out)])
     try:
         gateway = required_gateway_order(asking, project_dir)
     except Error as problem:

@@ -110,10 +110,8 @@ def _contradictions(running: Running, options: FleetOptions) -> list[Error]:
     if (options.quantity is None) == (options.ids is None):
         words = "both '--count' and '--ids' are given" if options.ids is not None else "no devices are named"
         problems.append(BadInput(words, hint="give '--count N' for random UUIDs, or '--ids FILE'"))
-    out = options.out
-    if out is not None and (not out or "\0" in out or out.endswith("/")):
-        problems.append(BadInput(f"--out {quoted(out)} is no name of a file", hint="give '--out FILE'"))
-    if out == _STANDARD_STREAM and running.json:
+    problems += session.refusals([(session.parse_out, options.out)])
+    if options.out == _STANDARD_STREAM and running.json:
         words = "'--out -' and '--json' both want standard output"
         problems.append(BadInput(words, hint="give '--out FILE' with '--json'"))
     return problems

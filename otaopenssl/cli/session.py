@@ -88,6 +88,13 @@ def print_script(script: Printable, running: Running) -> None:
         terminal.result(script.text_in(running.style))
 
 
+def parse_out(value: str) -> str:
+    """The name of the file that ``--out`` means, as it was given. Raises BadInput where it can be none."""
+    if not value or "\0" in value or value.endswith("/"):
+        raise BadInput(f"--out {quoted(value)} is no name of a file", hint="give '--out FILE'")
+    return value
+
+
 def refusals(checks: Iterable[tuple[Callable[[str], object], str | None]]) -> list[Error]:
     """What the checks have against their values; empty where they accept all that are given."""
     found: list[Error] = []
