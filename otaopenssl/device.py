@@ -5,16 +5,19 @@ from contextlib import ExitStack
 from typing import NamedTuple
 
 from otaopenssl import configs, gateway_root, serials, workbench
+from otaopenssl.account import Account
+from otaopenssl.evidence import Evidence, kept, of_one
 from otaopenssl.gateway_root import Fetched, GatewayOrder
 from otaopenssl.ids import DeviceID, DeviceUUID, Identity
 from otaopenssl.interrupts import hold_for_good
-from otaopenssl.issuance import issue, prepared
+from otaopenssl.issuance import Made, issue, prepared
 from otaopenssl.layout import Server, listing
 from otaopenssl.outputs import CertificateReport
 from otaopenssl.program import Launch
 from otaopenssl.script import Body, Script, here_documents, steps_of
 from otaopenssl.shellwords import written
 from otaopenssl.texts import Procedure
+from otaopenssl.wholeness import Issued
 
 
 class Order(NamedTuple):
@@ -29,6 +32,14 @@ class Order(NamedTuple):
     def places(self) -> dict[str, str]:
         """The values of the places of device.sh."""
         return self.server.device_places(self.uuid, self.device_id)
+
+    def text_names(self) -> tuple[str, ...]:
+        """The texts that are carried out."""
+        return ("device.sh",) if self.gateway is None else ("device.sh", self.gateway.text_name)
+
+    def gateway_places(self) -> dict[str, str]:
+        """The values of the places of the gateway's text."""
+        return {} if self.gateway is None else self.gateway.places()
 
 
 class Device(NamedTuple):
@@ -48,37 +59,53 @@ class Device(NamedTuple):
     gateway: Fetched | None
 
 
-def make_device(order: Order, launch: Launch) -> Device:
-    """The device of the order, published whole by one rename after every check has passed.
+def make_device(order: Order, launch: Launch, evidence: Evidence | None = None) -> Device:
+    """The device of the order, published whole by one rename after every check has passed, and told of in a record.
 
-    Before the first command, and all at once, raises BadInput (texts, configuration files) or Unfit (openssl, fleet
-    root CA, there already, not writable); after it Failed (openssl, checks, the gateway). Source: guide steps 1 and 2,
-    and 3 and 4 where the order names a gateway.
+    Before the first command, and all at once, raises NotApproved, BadInput (texts, configuration files) or Unfit
+    (openssl, fleet root CA, there already, not writable); after it Failed (openssl, checks, the gateway). Source:
+    guide steps 1 and 2, and 3 and 4 where the order names a gateway.
     """
+    account = Account(Identity(order.uuid, order.device_id), order.places()["device_dir"])
+    with kept(evidence, account):
+        made = _made(order, launch, evidence, account)
+    return Device(
+        uuid=order.uuid,
+        device_id=order.device_id,
+        server=order.server,
+        directory=order.places()["device_dir"],
+        report=made.report,
+        files=listing(order.server.device_path(order.uuid)),
+        warnings=made.warnings,
+        gateway=made.gateway,
+    )
+
+
+def _made(order: Order, launch: Launch, evidence: Evidence | None, account: Account) -> Made:
     server = order.server
     is_there = os.path.lexists(server.device_path(order.uuid))
     found = [workbench.device_exists(server, order.uuid)] if is_there else []
     issuance, runner = prepared(server, order.procedure, order.gateway, launch, found=found)
-    identity = Identity(order.uuid, order.device_id)
-    with configs.provided(server, issuance.text), workbench.opened(server) as bench, ExitStack() as reservations:
-        made = issue(
-            issuance,
-            identity,
+    with (
+        configs.provided(server, issuance.text),
+        of_one(evidence, account, runner) as (watch, told),
+        workbench.opened(server) as bench,
+        ExitStack() as reservations,
+    ):
+
+        def commit(issued: Issued) -> None:
+            told(issued)
+            hold_for_good()
+
+        return issue(
+            issuance._replace(watch=watch),
+            Identity(order.uuid, order.device_id),
             runner,
             bench,
             lambda: reservations.enter_context(serials.reserved(server, 1)).first,
-            hold_for_good,
+            commit,
+            account,
         )
-    return Device(
-        uuid=order.uuid,
-        device_id=order.device_id,
-        server=server,
-        directory=order.places()["device_dir"],
-        report=made.report,
-        files=listing(server.device_path(order.uuid)),
-        warnings=made.warnings,
-        gateway=made.gateway,
-    )
 
 
 def script(order: Order, program: str | None) -> Script:

@@ -69,14 +69,15 @@ def read_bounded(path: Path, largest: int = LARGEST_FILE) -> bytes:
     """The content of a regular file of at most ``largest`` bytes. Raises OSError for anything else, without waiting."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        mode = os.fstat(descriptor).st_mode
-        if stat.S_ISDIR(mode):
+        found = os.fstat(descriptor)
+        if stat.S_ISDIR(found.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-        if not stat.S_ISREG(mode):
+        if not stat.S_ISREG(found.st_mode):
             raise OSError(errno.EINVAL, "no regular file", str(path))
         # By the system's own calls: a fleet reads a dozen small files a device.
         content = b""
-        while len(content) <= largest and (more := os.read(descriptor, _CHUNK)):
+        chunk = min(found.st_size, largest) + 1
+        while len(content) <= largest and (more := os.read(descriptor, max(chunk, _CHUNK))):
             content += more
     finally:
         os.close(descriptor)

@@ -41,6 +41,12 @@ class BadInput(Error):
     status = 2
 
 
+class NotApproved(Error):
+    """What would run is not what was approved; ``details`` tell each difference (exit 3)."""
+
+    status = 3
+
+
 class Unfit(Error):
     """Something needed is missing, unfit, already there or not writable (exit 4)."""
 

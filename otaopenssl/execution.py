@@ -7,6 +7,7 @@ import os
 import stat
 from pathlib import Path
 
+from otaopenssl.account import Account
 from otaopenssl.answer import answer_fault, certificate_lines
 from otaopenssl.durable import UMASK, read_bounded
 from otaopenssl.errors import BadInput, Failed, quoted, reason
@@ -19,7 +20,7 @@ from otaopenssl.outputs import (
     pem_blocks,
 )
 from otaopenssl.runner import STEP_SECONDS, Finished, Runner, failure
-from otaopenssl.steps import BoundStep
+from otaopenssl.steps import BoundStep, Text
 
 
 class NoAnswer(Failed):
@@ -29,14 +30,24 @@ class NoAnswer(Failed):
 class Execution:
     """Carries out bound steps in the directory ``cwd``, which their relative paths are below.
 
-    ``network_seconds`` is how long a step may take that waits for a server. ``written`` holds what the steps have
-    written, by path.
+    ``text`` is the one that the steps are of; each is told to ``account``. ``network_seconds`` is how long a step may
+    take that waits for a server. ``written`` holds what the steps have written, by path.
     """
 
-    def __init__(self, runner: Runner, cwd: Path, network_seconds: float = STEP_SECONDS) -> None:
+    def __init__(
+        self,
+        runner: Runner,
+        cwd: Path,
+        text: Text,
+        account: Account | None = None,
+        network_seconds: float = STEP_SECONDS,
+    ) -> None:
         self._runner = runner
         self._cwd = cwd
+        self._text_name = text.file.rpartition("/")[2]
+        self._account = account
         self._network_seconds = network_seconds
+        self._finished: Finished | None = None
         self.written: dict[str, Written] = {}
 
     def perform(self, bound: BoundStep) -> Finished | None:
@@ -45,30 +56,18 @@ class Execution:
         Raises Failed where openssl failed or an output is not what it must be, NoAnswer where a server sent no
         certificates for sed to keep; BadInput where openssl complains of a configuration file.
         """
-        finished = None
-        programs = bound.step.programs
-        for output in bound.outputs:
-            if (self._cwd / output).is_symlink():
-                raise Failed(
-                    f"step '{bound.step.name}' would write through the link {quoted(output)}",
-                    hint="let a text write to names that it has not linked",
-                )
+        self._finished = None
+        told: dict[str, Written] = {}
         try:
-            if programs == ("cat",):
-                self._cat(bound)
-            elif programs == ("ln",):
-                self._link(bound)
-            elif programs[-1] == "sed":
-                finished = self._kept_by_sed(bound)
-            else:
-                finished = self._openssl(bound)
-        except OSError as error:
-            file = error.filename or bound.redirect or bound.commands[0][-1]
-            words = f"step '{bound.step.name}': {quoted(file)}: {reason(error)}"
-            raise Failed(words, hint=self._hint(bound)) from error
-        for output in bound.outputs:
-            self._check(bound, output)
-        return finished
+            self._check_no_link(bound)
+            self._carry_out(bound)
+            for output in bound.outputs:
+                told[output] = self._checked(bound, output)
+        finally:
+            if self._account is not None:
+                self._account.add(self._text_name, bound, self._finished, told)
+        self.written |= told
+        return self._finished
 
     def check_still_there(self) -> None:
         """Raise Failed unless each file that was written is there as it was: a later process may have touched it."""
@@ -79,34 +78,58 @@ class Execution:
                 words = f"{quoted(output)} is not there any more as its step has written it"
                 raise Failed(words, hint="check which openssl runs: a later command has changed it")
 
-    def _openssl(self, bound: BoundStep) -> Finished:
+    def _check_no_link(self, bound: BoundStep) -> None:
+        for output in bound.outputs:
+            if (self._cwd / output).is_symlink():
+                raise Failed(
+                    f"step '{bound.step.name}' would write through the link {quoted(output)}",
+                    hint="let a text write to names that it has not linked",
+                )
+
+    def _carry_out(self, bound: BoundStep) -> None:
+        programs = bound.step.programs
+        try:
+            if programs == ("cat",):
+                self._cat(bound)
+            elif programs == ("ln",):
+                self._link(bound)
+            elif programs[-1] == "sed":
+                self._kept_by_sed(bound)
+            else:
+                self._openssl(bound)
+        except OSError as error:
+            file = error.filename or bound.redirect or bound.commands[0][-1]
+            words = f"step '{bound.step.name}': {quoted(file)}: {reason(error)}"
+            raise Failed(words, hint=self._hint(bound)) from error
+
+    def _openssl(self, bound: BoundStep) -> None:
         commands = bound.commands
         is_private = not bound.step.makes_public_files
         redirect = None if bound.redirect is None else self._cwd / bound.redirect
         if redirect is None:
-            finished = self._runner.run(commands, cwd=self._cwd, is_private=is_private)
+            finished = self._finished = self._runner.run(commands, cwd=self._cwd, is_private=is_private)
         else:
             descriptor = os.open(redirect, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             try:
                 finished = self._runner.run(commands, cwd=self._cwd, is_private=True, stdout_fd=descriptor)
+                self._finished = finished
             finally:
                 os.close(descriptor)
         if not finished.is_good and not bound.step.may_fail:
             raise _fault(bound, finished)
-        return finished
 
-    def _kept_by_sed(self, bound: BoundStep) -> Finished:
+    def _kept_by_sed(self, bound: BoundStep) -> None:
         """Run the command before sed and write what sed keeps; a server's answer is judged by what it is, alone."""
         is_server = bound.step.has("s_client")
         seconds = self._network_seconds if is_server else STEP_SECONDS
         finished = self._runner.run(bound.commands[:1], cwd=self._cwd, seconds=seconds, is_bound=is_server)
+        self._finished = finished
         fault = answer_fault(finished.stdout, finished.stderr) if is_server else None
         if fault is not None:
             raise NoAnswer(fault, hint=f"the command was: {finished.shown()}")
         if not is_server and not finished.is_good:
             raise _fault(bound, finished)
         (self._cwd / str(bound.redirect)).write_bytes(certificate_lines(finished.stdout))
-        return finished
 
     def _cat(self, bound: BoundStep) -> None:
         inputs = [self._cwd / name for name in bound.commands[0][1:]]
@@ -133,7 +156,7 @@ class Execution:
             if not bound.step.may_fail:
                 raise
 
-    def _check(self, bound: BoundStep, output: str) -> None:
+    def _checked(self, bound: BoundStep, output: str) -> Written:
         path = self._cwd / output
         mode = path.lstat().st_mode if os.path.lexists(path) else 0
         fault: str | None = "missing"
@@ -144,9 +167,9 @@ class Execution:
         if fault is not None:
             said = fault if found.content else f"{fault}, though it ended with exit status 0"
             raise Failed(f"step '{bound.step.name}' left {quoted(output)} {said}", hint=self._hint(bound))
-        self.written[output] = found
         if bound.step.programs != ("cat",):
             _set_mode(path, mode, is_public=bound.step.makes_public_files or is_public_pem(*found))
+        return found
 
     def _hint(self, bound: BoundStep) -> str:
         """What to do about an output that is wrong: most often the disk is full, which openssl does not say."""

@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Optional
 
 from otaopenssl import configs, plan, serials
-from otaopenssl.errors import Error, Failed, Interrupted
-from otaopenssl.fleet_block import Block, Outcome, Result, after_death, lost_ground, make_block
+from otaopenssl.account import Account, Result
+from otaopenssl.errors import Error, Failed, Interrupted, NotApproved
+from otaopenssl.evidence import Evidence, kept
+from otaopenssl.fleet_block import Block, Outcome, after_death, lost_ground, make_block
 from otaopenssl.id_list import IDList
 from otaopenssl.ids import Identity
 from otaopenssl.interrupts import held, hold_for_good
@@ -60,6 +62,10 @@ class FleetOrder(NamedTuple):
     is_fail_fast: bool = False
     gateway: Optional["GatewayOrder"] = None
 
+    def text_names(self) -> tuple[str, ...]:
+        """The texts that are carried out for a device."""
+        return ("device.sh",) if self.gateway is None else ("device.sh", self.gateway.text_name)
+
 
 class Summary:
     """What came of a fleet: how many devices were made, were there, failed.
@@ -94,18 +100,34 @@ class Summary:
                     self.warnings.append(warning)
 
 
-def make_fleet(order: FleetOrder, launch: Launch, tell: Tell, executor: Executor | None = None) -> Summary:
+def make_fleet(
+    order: FleetOrder,
+    launch: Launch,
+    tell: Tell,
+    executor: Executor | None = None,
+    evidence: Evidence | None = None,
+) -> Summary:
     """What came of each device of the order; ``tell`` is called as they finish.
 
     ``executor`` runs the blocks, by default with a thread for each job. Whatever happens, a device directory is whole
-    or absent. Before the first command, and all at once, raises BadInput or Unfit as ``make_device`` does; later only
-    Interrupted, where a signal came before anything was made.
+    or absent, and a record tells of it. Before the first command, and all at once, raises NotApproved, BadInput or
+    Unfit as ``make_device`` does; later only Interrupted, where a signal came before anything was made.
     """
+    with kept(evidence, Account()):
+        return _fleet(order, launch, tell, executor, evidence)
+
+
+def _fleet(
+    order: FleetOrder, launch: Launch, tell: Tell, executor: Executor | None, evidence: Evidence | None
+) -> Summary:
     server, started = order.server, time.monotonic()
     to_make = sum(not os.path.lexists(server.device_path(identity.uuid)) for identity in order.ids)
-    issuance, _ = prepared(server, order.procedure, order.gateway, launch, quantity=to_make)
+    issuance, runner = prepared(server, order.procedure, order.gateway, launch, quantity=to_make)
     with configs.provided(server, issuance.text):
-        run = _Run(order, issuance, tell)
+        if evidence is not None:
+            evidence.begin(runner)
+            issuance = issuance._replace(watch=evidence.watch())
+        run = _Run(order, issuance, tell, evidence)
         with run.begun():
             run.through(executor)
             if run.summary.is_interrupted and not run.summary.counts[Result.MADE]:
@@ -117,11 +139,12 @@ def make_fleet(order: FleetOrder, launch: Launch, tell: Tell, executor: Executor
 class _Run:
     """One fleet being made: what waits, what is at work, and what came of it."""
 
-    def __init__(self, order: FleetOrder, issuance: Issuance, tell: Tell) -> None:
+    def __init__(self, order: FleetOrder, issuance: Issuance, tell: Tell, evidence: Evidence | None) -> None:
         self.summary = Summary(order.ids.quantity)
         self._order = order
         self._issuance = issuance
         self._tell = tell
+        self._evidence = evidence
         self._identities = iter(order.ids)
         self._given_out = 0
         self._not_makable = 0
@@ -172,6 +195,10 @@ class _Run:
                     self._drop_waiting()
                     self._finish(wait(self._at_work).done)
             hold_for_good()
+            if self._issuance.watch is not None:
+                self._issuance.watch.check_again()
+        except (NotApproved, Failed) as error:
+            self.summary.stopped = self.summary.stopped or error
         except Interrupted:
             self.summary.is_interrupted = True
 
@@ -203,7 +230,8 @@ class _Run:
             reservation = serials.reserve(server, len(to_make))
             self._has_new_serials |= reservation.is_new
             self._last_serial = reservation.last
-        return Block(self._issuance, tuple(to_make), reservation.first, tuple(there))
+        part_path = None if self._evidence is None else self._evidence.part_path()
+        return Block(self._issuance, tuple(to_make), reservation.first, tuple(there), part_path)
 
     def _finish(self, done: Iterable[Future[tuple[Outcome, ...]]]) -> None:
         """Count and tell what came of the blocks that are done."""
@@ -211,7 +239,10 @@ class _Run:
         # A signal in between would have devices made of which nobody is told.
         with held():
             for future in done:
-                outcomes += self._outcomes(future, self._at_work.pop(future))
+                block = self._at_work.pop(future)
+                found = self._outcomes(future, block)
+                self._record(block, found)
+                outcomes += found
             self.summary.add(outcomes)
             if any(outcome.result is Result.FAILED for outcome in outcomes):
                 self._judge()
@@ -223,6 +254,18 @@ class _Run:
             self._stop(error)
         else:
             self._tell = tell
+
+    def _record(self, block: Block, outcomes: Sequence[Outcome]) -> None:
+        """Have the outcomes in the record; what cannot be written there the next run finds in the worker's part."""
+        if self._evidence is None:
+            return
+        try:
+            self._evidence.add([outcome.told() for outcome in outcomes])
+            if block.part_path is not None:
+                block.part_path.unlink(missing_ok=True)
+        except Error as error:
+            self._evidence = None
+            self._stop(error)
 
     def _outcomes(self, future: Future[tuple[Outcome, ...]], block: Block) -> Sequence[Outcome]:
         """What a block has come to; where its worker has died, what is on the disk tells."""

@@ -3,12 +3,13 @@
 import os
 import re
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing
-from enum import StrEnum
+from contextlib import closing, contextmanager
 from itertools import count
+from pathlib import Path
 from typing import NamedTuple
 
 from otaopenssl import configs, workbench
+from otaopenssl.account import Account, Result
 from otaopenssl.durable import check_writable, not_writable
 from otaopenssl.environment import environment
 from otaopenssl.errors import Error, Failed, Interrupted, Unfit, quoted, reason
@@ -17,6 +18,7 @@ from otaopenssl.interrupts import check
 from otaopenssl.issuance import Issuance, Made, issue
 from otaopenssl.layout import CERTIFICATE_NAME
 from otaopenssl.questions import DEVICES_CHECK
+from otaopenssl.record import Part
 from otaopenssl.runner import Finished, Runner, failure
 from otaopenssl.wholeness import Issued, check_whole, not_whole, read_outputs
 from otaopenssl.workbench import Workbench
@@ -26,16 +28,8 @@ _BYTES_TO_GO_ON = 128 * 1024
 _INODES_TO_GO_ON = 24
 
 
-class Result(StrEnum):
-    """What came of a device."""
-
-    MADE = "made"
-    THERE = "there already"
-    FAILED = "failed"
-
-
 class Outcome(NamedTuple):
-    """What came of one device: what is told of its certificate, or why there is none."""
+    """What came of one device: what is told of its certificate, or why there is none; and its line in a record."""
 
     identity: Identity
     result: Result
@@ -43,15 +37,24 @@ class Outcome(NamedTuple):
     reason: str = ""
     hint: str = ""
     warnings: tuple[str, ...] = ()
+    line: bytes = b""
+
+    def told(self) -> bytes:
+        """Its line in a record, which the worker has made of a device that it tried to make."""
+        return self.line or Account(self.identity).told(self.result, self.issued, self.reason)
 
 
 class Block(NamedTuple):
-    """Devices for one worker: those to make, with as many serial numbers from ``first_serial`` on, those to look at."""
+    """Devices for one worker: those to make, with as many serial numbers from ``first_serial`` on, those to look at.
+
+    In ``part_path`` it writes down each device that it makes just before it is published.
+    """
 
     issuance: Issuance
     to_make: tuple[Identity, ...]
     first_serial: int
     there: tuple[Identity, ...]
+    part_path: Path | None = None
 
     @property
     def identities(self) -> tuple[Identity, ...]:
@@ -95,6 +98,8 @@ def lost_ground(issuance: Issuance) -> list[Error]:
     """What no device can be made without, and has gone since the fleet began: nothing, after a failure of one alone."""
     server = issuance.server
     try:
+        if issuance.watch is not None:
+            issuance.watch.check()
         issuance.ca.check_unchanged(server)
         free = os.statvfs(server.devices_dir)
     except Error as problem:
@@ -136,9 +141,19 @@ def _outcomes(block: Block) -> Generator[Outcome]:
     if not block.to_make:
         return
     numbers = count(block.first_serial)
-    with workbench.opened(block.issuance.server) as bench:
+    with workbench.opened(block.issuance.server) as bench, _part(block) as part:
         for identity in block.to_make:
-            yield _made(block.issuance, identity, bench, lambda: next(numbers))
+            yield _made(block.issuance, identity, bench, lambda: next(numbers), part)
+
+
+@contextmanager
+def _part(block: Block) -> Iterator[Part | None]:
+    part = None if block.part_path is None else Part(block.part_path)
+    try:
+        yield part
+    finally:
+        if part is not None:
+            part.close()
 
 
 def _looked_at(issuance: Issuance, identities: Sequence[Identity]) -> Iterator[Outcome]:
@@ -192,21 +207,34 @@ def _not_whole(issuance: Issuance, identity: Identity, error: Failed) -> Outcome
     return Outcome(identity, Result.FAILED, reason=words, hint=error.hint)
 
 
-def _made(issuance: Issuance, identity: Identity, bench: Workbench, take_serial: Callable[[], int]) -> Outcome:
+def _made(
+    issuance: Issuance, identity: Identity, bench: Workbench, take_serial: Callable[[], int], part: Part | None
+) -> Outcome:
     server = issuance.server
+    account = Account(identity, issuance.places(identity)["device_dir"])
+    line = b""
+
+    def commit(issued: Issued) -> None:
+        nonlocal line
+        if part is not None:
+            line = account.told(Result.MADE, issued)
+            part.write(line)
+        check()
+
     problem: Error | OSError
     try:
         runner = Runner(issuance.program, environment(server.name, identity.uuid))
-        made = issue(issuance, identity, runner, bench, take_serial, check)
+        made = issue(issuance, identity, runner, bench, take_serial, commit, account)
     except (Error, OSError) as error:
         problem = error
     else:
-        return Outcome(identity, Result.MADE, made.issued, warnings=made.warnings + _gateway_warnings(made))
+        return Outcome(identity, Result.MADE, made.issued, warnings=made.warnings + _gateway_warnings(made), line=line)
     bench.discard_device(identity.uuid)
     if os.path.lexists(server.device_path(identity.uuid)):
         # Another run has made it meanwhile.
         return next(_looked_at(issuance, [identity]))
-    return not_made(identity, problem)
+    outcome = not_made(identity, problem)
+    return outcome if part is None else outcome._replace(line=account.told(Result.FAILED, reason=outcome.reason))
 
 
 def _gateway_warnings(made: Made) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from otaopenssl.account import Account
 from otaopenssl.address import Gateway
 from otaopenssl.answer import is_handshake_finished, parse_answer
 from otaopenssl.chain import Certificate, Role, chain_warnings
@@ -40,7 +41,12 @@ class GatewayOrder(NamedTuple):
 
     def text(self, procedure: Procedure) -> Text:
         """The audited text that fetches it. Raises BadInput or Unfit."""
-        return procedure.text("gateway.sh" if self.port is None else "gateway-port.sh")
+        return procedure.text(self.text_name)
+
+    @property
+    def text_name(self) -> str:
+        """The name of that text."""
+        return "gateway.sh" if self.port is None else "gateway-port.sh"
 
     def places(self) -> dict[str, str]:
         """The values of the places of that text, beside the server's and the device's."""
@@ -92,14 +98,22 @@ def prepared(order: GatewayOrder, procedure: Procedure, runner: Runner, cwd: Pat
     return Fetching(order, order.text(procedure), ca)
 
 
-def fetch(fetching: Fetching, places: Mapping[str, str], runner: Runner, cwd: Path, examined_dir: Path) -> Fetched:
+def fetch(
+    fetching: Fetching,
+    places: Mapping[str, str],
+    runner: Runner,
+    cwd: Path,
+    examined_dir: Path,
+    account: Account | None = None,
+) -> Fetched:
     """What the gateway sent, once the text has run in ``cwd`` and written root.crt into its ``${device_dir}``.
 
-    ``examined_dir`` is an empty directory of the caller's own. Raises Failed where the gateway does not answer as it
-    must, or nobody vouches for it who has to.
+    ``examined_dir`` is an empty directory of the caller's own; the steps are told to ``account``. Raises Failed where
+    the gateway does not answer as it must, or nobody vouches for it who has to.
     """
     order = fetching.order
-    address, is_proven = _asked(order, fetching.steps(places), Execution(runner, cwd, order.seconds))
+    execution = Execution(runner, cwd, fetching.text, account, order.seconds)
+    address, is_proven = _asked(order, fetching.steps(places), execution)
     content = read_bounded(cwd / places["device_dir"] / GATEWAY_ROOT_NAME)
     examination = Examination(parse_answer(content), runner, examined_dir)
     is_named = examination.is_for(order.gateway)

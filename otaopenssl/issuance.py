@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Optional
 
 from otaopenssl import configs, durable, fleet_root, serials
+from otaopenssl.account import Account
 from otaopenssl.errors import Error, Failed, Unfit, quoted, raise_all
 from otaopenssl.execution import Execution
 from otaopenssl.fleet_root import FleetRoot
@@ -11,6 +12,7 @@ from otaopenssl.ids import Identity
 from otaopenssl.layout import CERTIFICATE_NAME, Server
 from otaopenssl.leaf_rules import leaf_faults, leaf_warnings
 from otaopenssl.outputs import CertificateReport
+from otaopenssl.permission import Watch
 from otaopenssl.program import Launch
 from otaopenssl.reports import ask_report, read_report
 from otaopenssl.runner import Runner
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 class Issuance(NamedTuple):
     """What is the same for every device of a run, found fit before the first one is made.
 
-    It is plain, so that it can be sent to another process.
+    ``watch`` knows the files that must not change meanwhile. It is plain, so that it can be sent to another process.
     """
 
     server: Server
@@ -36,6 +38,7 @@ class Issuance(NamedTuple):
     program: str
     ca: FleetRoot
     fetching: Optional["Fetching"]
+    watch: Watch | None = None
 
     def places(self, identity: Identity) -> dict[str, str]:
         """The values of the places of device.sh."""
@@ -89,18 +92,22 @@ def issue(
     runner: Runner,
     bench: Workbench,
     take_serial: Callable[[], int],
-    commit: Callable[[], None],
+    commit: Callable[[Issued], None],
+    account: Account,
 ) -> Made:
     """The device, published whole by one rename after every check has passed.
 
     ``take_serial`` gives a serial number that nobody else gets, and is called as late as possible, since a number is
-    used up even if the run then fails; ``commit`` is called just before the rename, and may still raise. Raises Failed,
-    and Unfit where the device is there by now. Source: guide steps 1 and 2, and 3 and 4 where there is a gateway.
+    used up even if the run then fails; ``commit`` is called just before the rename, and may still raise. What is done
+    is told to ``account``. Raises Failed, Unfit where the device is there by now, and NotApproved. Source: guide
+    steps 1 and 2, and 3 and 4 where there is a gateway.
     """
     server, places = issuance.server, issuance.places(identity)
+    if issuance.watch is not None:
+        issuance.watch.check()
     bench.prepare_device(identity.uuid, issuance.text.names_in("DEVICES_DIR"))
     steps = [step.bind(places) for step in issuance.text.steps]
-    execution = Execution(runner, bench.root)
+    execution = Execution(runner, bench.root, issuance.text, account)
     report, serial = _carried_out(steps, execution, runner, bench, take_serial)
     raise_all(leaf_faults(report, identity.uuid, issuance.ca.report, serial))
     fetched = None
@@ -108,7 +115,7 @@ def issue(
         from otaopenssl import gateway_root
 
         examined_dir = bench.prepare_examination()
-        fetched = gateway_root.fetch(issuance.fetching, places, runner, bench.root, examined_dir)
+        fetched = gateway_root.fetch(issuance.fetching, places, runner, bench.root, examined_dir, account)
     try:
         issued = check_whole(steps, execution.written, identity.uuid, issuance.ca.name)
     except Failed as error:
@@ -116,7 +123,7 @@ def issue(
         raise Failed(words, hint="check which openssl runs, and the text: otaopenssl procedure show") from error
     execution.check_still_there()
     issuance.ca.check_unchanged(server)
-    bench.publish_device(identity.uuid, commit)
+    bench.publish_device(identity.uuid, lambda: commit(issued))
     return Made(report, issued, tuple(leaf_warnings(report, issuance.ca.report)), fetched)
 
 

@@ -102,6 +102,12 @@ def parse_version(text: str) -> Version | None:
     return Version(match[1], tuple(int(part) for part in match[2].split(".")), line)
 
 
+def parse_openssl_dir(text: str) -> str:
+    """Where openssl looks for openssl.cnf, as ``openssl version -d`` printed it; empty where it did not."""
+    match = re.search(r'^OPENSSLDIR: "(.*)"$', text, re.MULTILINE)
+    return match[1] if match else ""
+
+
 class CertificateReport(NamedTuple):
     """The facts of an ``x509 -text`` report.
 

@@ -15,10 +15,10 @@ from otaopenssl.steps import Step, Text, after, subcommand
 # The one editing that the guide asks of sed: keep the PEM blocks of certificates.
 SED_WORDS = ("sed", "-n", "/-BEGIN CERTIFICATE-/,/-END CERTIFICATE-/p")
 
-_PLACES_OF_OUTPUTS = frozenset({"device_dir", "DEVICES_DIR", "SERVER_DIR"})
+_PLACES_OF_OUTPUTS = frozenset({"device_dir", "DEVICES_DIR", "SERVER_DIR", "sealed_dir"})
 # Those whose options are known to write no file but the ones that are looked for here.
 _SUBCOMMANDS = frozenset(
-    {"ec", "ecparam", "genpkey", "genrsa", "pkcs8", "pkcs12", "pkey", "req", "rsa", "verify", "x509"}
+    {"cms", "ec", "ecparam", "genpkey", "genrsa", "pkcs8", "pkcs12", "pkey", "req", "rsa", "verify", "x509"}
     | {"s_client", "s_server"}
 )
 # openssl's other options that write a file: one would miss the workbench and the checks.
@@ -27,9 +27,9 @@ _WRITING_OPTIONS = frozenset(
 )
 # openssl's options that read a file: a relative path would be looked for in the workbench.
 _READING_OPTIONS = frozenset(
-    {"-CA", "-CAfile", "-CAkey", "-cert", "-cert_chain", "-certfile", "-config", "-extfile", "-in", "-key"}
+    {"-CA", "-CAfile", "-CAkey", "-cert", "-cert_chain", "-certfile", "-config", "-extfile", "-in", "-inkey", "-key"}
     | {"-CApath", "-CRL", "-cert2", "-chainCAfile", "-chainCApath", "-dcert", "-dhparam", "-dkey", "-key2"}
-    | {"-requestCAfile", "-trusted", "-untrusted", "-verifyCAfile", "-verifyCApath"}
+    | {"-requestCAfile", "-signer", "-trusted", "-untrusted", "-verifyCAfile", "-verifyCApath"}
 )
 _LARGEST_TEXT = 64 * 1024
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from otaopenssl.errors import Error, Failed, Unfit, quoted, raise_all
-from otaopenssl.outputs import parse_version
+from otaopenssl.outputs import Version, parse_openssl_dir, parse_version
 from otaopenssl.questions import VERSION
 from otaopenssl.runner import Finished, Runner, describe_statuses
 
@@ -58,20 +58,25 @@ def launch(
     Raises Unfit unless the program is OpenSSL 1.1.1 or newer.
     """
     runner = Runner(find_program(option, search_path, cwd), variables, on_finish)
-    fault = _version_fault(runner, cwd)
-    if fault is not None:
-        raise Unfit(f"no usable openssl: {fault}", hint="name an OpenSSL 1.1.1 or newer with '--openssl PATH'")
-    return runner
-
-
-def _version_fault(runner: Runner, cwd: Path) -> str | None:
-    """Why the runner's program cannot be used, if it cannot."""
-    shown = quoted(runner.program)
     try:
         finished = runner.ask(VERSION, cwd=cwd)
     except Failed as error:
-        return error.message
-    version = parse_version(finished.stdout.decode("utf-8", "replace"))
+        raise _unusable(error.message) from error
+    printed = finished.stdout.decode("utf-8", "replace")
+    version = parse_version(printed)
+    fault = _version_fault(runner, finished, version)
+    if fault is not None or version is None:
+        raise _unusable(fault or "")
+    return runner._replace(version=version.line, openssl_dir=parse_openssl_dir(printed))
+
+
+def _unusable(fault: str) -> Unfit:
+    return Unfit(f"no usable openssl: {fault}", hint="name an OpenSSL 1.1.1 or newer with '--openssl PATH'")
+
+
+def _version_fault(runner: Runner, finished: Finished, version: Version | None) -> str | None:
+    """Why the runner's program cannot be used, if it cannot."""
+    shown = quoted(runner.program)
     if not finished.is_good:
         return f"{shown} {describe_statuses(finished)}"
     if version is None:

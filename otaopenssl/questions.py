@@ -20,7 +20,7 @@ def _question(line: str) -> Question:
     return Question(tuple(line.split()))
 
 
-VERSION = _question("openssl version")
+VERSION = _question("openssl version -v -d")
 CERTIFICATE_REPORT = _question("openssl x509 -in FILE -noout -text")
 PUBLIC_KEY_REPORT = _question("openssl pkey -in FILE -noout -text_pub")
 # Of a certificate that came from outside its key is asked for without a report, which may hold a text that looks like
@@ -37,6 +37,21 @@ SERVER_CHECK = _question("openssl verify -purpose sslserver -trusted TRUSTED FIL
 # The archive comes on standard input, so that the private key in it is on no disk; -legacy is for what 3.0 calls so.
 ARCHIVED_CAS = _question("openssl pkcs12 -nokeys -cacerts -passin pass:")
 LEGACY_ARCHIVED_CAS = _question("openssl pkcs12 -legacy -nokeys -cacerts -passin pass:")
+# Who has signed a file; -CAfile alone would trust the system's roots besides.
+SIGNERS = _question(
+    "openssl cms -verify -binary -cades -inform DER -in FILE -content CONTENT -CAfile CA"
+    " -no-CApath -no-CAstore -purpose any -signer /dev/stdout -out /dev/null"
+)
+# Who has sealed a record, at the time that it names: the certificate may have expired since.
+SEALERS = _question(
+    "openssl cms -verify -binary -cades -inform DER -in FILE -content CONTENT -CAfile CA"
+    " -no-CApath -no-CAstore -partial_chain -purpose any -attime SECONDS -signer /dev/stdout -out /dev/null"
+)
+# Whether signatures are those of a file, whoever made them.
+INTACT = _question(
+    "openssl cms -verify -noverify -binary -cades -inform DER -in FILE -content CONTENT"
+    " -signer /dev/stdout -out /dev/null"
+)
 
 QUESTIONS = (
     VERSION,
@@ -52,4 +67,7 @@ QUESTIONS = (
     DEVICES_CHECK,
     ARCHIVED_CAS,
     LEGACY_ARCHIVED_CAS,
+    SIGNERS,
+    SEALERS,
+    INTACT,
 )

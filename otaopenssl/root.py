@@ -4,20 +4,27 @@ Source: OTA Community Edition, scripts/start.sh.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from otaopenssl import configs, locks, server_directory, workbench
+from otaopenssl.account import Account
+from otaopenssl.digest import sha256
+from otaopenssl.durable import read_bounded
 from otaopenssl.errors import Error, Failed, Unfit, quoted
+from otaopenssl.evidence import Commit, Evidence, kept, of_one
 from otaopenssl.execution import Execution
 from otaopenssl.fleet_root import require
-from otaopenssl.interrupts import hold_for_good
+from otaopenssl.interrupts import held, hold_for_good
 from otaopenssl.layout import Server
-from otaopenssl.outputs import CertificateReport
+from otaopenssl.outputs import CertificateReport, pem_blocks
 from otaopenssl.program import Launch, launch_unless
 from otaopenssl.runner import Runner
 from otaopenssl.script import Body, Script, here_documents, steps_of
 from otaopenssl.steps import Text
 from otaopenssl.texts import Procedure
+from otaopenssl.wholeness import Issued
 
 
 class Root(NamedTuple):
@@ -28,28 +35,51 @@ class Root(NamedTuple):
     is_new: bool
 
 
-def make_root(server: Server, procedure: Procedure, launch: Launch, *, if_missing: bool) -> Root:
+def make_root(
+    server: Server, procedure: Procedure, launch: Launch, *, if_missing: bool, evidence: Evidence | None = None
+) -> Root:
     """A self-signed fleet root CA in the devices directory, published whole; the one there is, where ``if_missing``.
 
-    An existing key or certificate is never overwritten. Raises Unfit (there already, not writable, no openssl),
-    BadInput (texts, configuration files) or Failed (openssl, checks).
+    An existing key or certificate is never overwritten. Where one is made a record tells of it. Raises NotApproved,
+    Unfit (there already, not writable, no openssl), BadInput (texts, configuration files) or Failed (openssl,
+    checks).
     """
+    account = Account()
+    with kept(evidence, account):
+        return _root(server, procedure, launch, account, evidence, if_missing=if_missing)
+
+
+def _root(
+    server: Server,
+    procedure: Procedure,
+    launch: Launch,
+    account: Account,
+    evidence: Evidence | None,
+    *,
+    if_missing: bool,
+) -> Root:
     text = procedure.text("root.sh")
     server_directory.check(server)
     if if_missing and _is_there(server):
         return Root(server, require(server, launch()), is_new=False)
     try:
         runner = launch_unless(_problems(server, text), launch)
-        return Root(server, _made(server, text, runner), is_new=True)
+        return Root(server, _made(server, text, runner, account, evidence), is_new=True)
     except Error:
         if if_missing and _is_there(server):  # another run was faster
             return Root(server, require(server, launch()), is_new=False)
         raise
 
 
-def _made(server: Server, text: Text, runner: Runner) -> CertificateReport:
-    with configs.provided(server, text), server_directory.provided(server), workbench.opened(server) as bench:
-        execution = Execution(runner, bench.root)
+def _made(server: Server, text: Text, runner: Runner, account: Account, evidence: Evidence | None) -> CertificateReport:
+    is_new_server = not server.server_dir.is_dir()
+    with (
+        configs.provided(server, text),
+        server_directory.provided(server),
+        _recorded(evidence, account, runner, is_new_server=is_new_server) as told,
+        workbench.opened(server) as bench,
+    ):
+        execution = Execution(runner, bench.root, text, account)
         for step in text.steps:
             execution.perform(step.bind(server.places()))
         try:
@@ -57,8 +87,28 @@ def _made(server: Server, text: Text, runner: Runner) -> CertificateReport:
         except Unfit as error:
             hint = "correct the config file that it was made by: ./certs/device_ca.cnf"
             raise Failed(f"the fleet root CA that was made is not fit: {error.message}", hint=hint) from error
-        bench.publish_root(hold_for_good)
+        certificate = pem_blocks(read_bounded(bench.staged.ca_crt_path))[0].der or b""
+        issued = Issued(report.serial, report.not_after, sha256(certificate))
+
+        def commit() -> None:
+            told(issued)
+            hold_for_good()
+
+        bench.publish_root(commit)
     return report
+
+
+@contextmanager
+def _recorded(evidence: Evidence | None, account: Account, runner: Runner, *, is_new_server: bool) -> Iterator[Commit]:
+    """A record of the block; where it fails in a server directory that is removed again, none."""
+    try:
+        with of_one(evidence, account, runner) as (_, told):
+            yield told
+    except BaseException:
+        if is_new_server and evidence is not None:
+            with held():
+                evidence.abandon()
+        raise
 
 
 def script(server: Server, procedure: Procedure, program: str | None) -> Script:

@@ -44,7 +44,7 @@ def make_server(server: Server, procedure: Procedure, launch: Launch) -> ServerC
     server_directory.check(server)
     runner = launch_unless(_problems(server, text), launch)
     with configs.provided(server, text), server_directory.provided(server), workbench.opened(server) as bench:
-        execution = Execution(runner, bench.root)
+        execution = Execution(runner, bench.root, text)
         for step in text.steps:
             execution.perform(step.bind(server.own_places()))
         made = _examined(server, runner, bench)

@@ -24,10 +24,14 @@ PLACE_NAMES = frozenset(
         "device_dir",
         "device_gateway",
         "device_gateway_port",
+        "sealed_dir",
+        "sealed_name",
+        "signer_cert",
+        "signer_key",
     }
 )
-# Bash splits an unquoted value at white space; the values of these two can hold some.
-_PLACES_TO_QUOTE = frozenset({"CWD", "SERVER_DIR"})
+# Bash splits an unquoted value at white space; the values of these can hold some.
+_PLACES_TO_QUOTE = frozenset({"CWD", "SERVER_DIR", "sealed_dir", "signer_cert", "signer_key"})
 # Characters that mean themselves everywhere.
 _RUN = re.compile(r"[A-Za-z0-9_./:=,+@%-]+")
 # Active in bash where they stand unquoted, and not part of the language here.

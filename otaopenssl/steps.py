@@ -49,7 +49,7 @@ class Step(_Parsed):
 
     @cached_property
     def kind(self) -> str:
-        """What the step is: each openssl subcommand, with -new, -req and -x509 where they matter; cat, ln, sed."""
+        """Each openssl subcommand, with -new, -req, -x509, -sign where they matter; cat, ln, sed."""
         return " | ".join(_command_kind(command) for command in self.commands)
 
     @cached_property
@@ -147,4 +147,4 @@ def _command_kind(words: tuple[Word, ...]) -> str:
     name = subcommand(words)
     if name is None:
         return literal(words[0]) or ""
-    return " ".join([name, *(option for option in ("-new", "-req", "-x509") if (option,) in words)])
+    return " ".join([name, *(option for option in ("-new", "-req", "-x509", "-sign", "-resign") if (option,) in words)])

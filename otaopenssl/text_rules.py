@@ -6,12 +6,14 @@ from otaopenssl.layout import CERTIFICATE_NAME, GATEWAY_ROOT_NAME, KEY_NAME, SER
 from otaopenssl.shellwords import Place, Word, refuse
 from otaopenssl.steps import Step, Text
 
-TEXT_NAMES = ("root.sh", "device.sh", "gateway.sh", "gateway-port.sh", "server.sh", "rehearse.sh")
+SEALING_NAMES = ("seal.sh", "seal-add.sh")
+TEXT_NAMES = ("root.sh", "device.sh", "gateway.sh", "gateway-port.sh", "server.sh", "rehearse.sh", *SEALING_NAMES)
 
 _SERVER_PLACES = frozenset({"CWD", "SERVER_NAME", "SERVER_DIR", "DEVICES_DIR"})
 _DEVICE_PLACES = _SERVER_PLACES | {"DEVICE_UUID", "device_id", "device_dir"}
 # root.crt can be fetched for no device in particular: then there is a directory to write it to, and no more.
 _GATEWAY_PLACES = frozenset({"CWD", "SERVER_NAME", "SERVER_DIR", "device_dir", "device_gateway"})
+_SEALING_PLACES = frozenset({"sealed_dir", "sealed_name", "signer_cert", "signer_key"})
 _PLACES_BY_TEXT = {
     "root.sh": _SERVER_PLACES,
     "device.sh": _DEVICE_PLACES,
@@ -19,6 +21,8 @@ _PLACES_BY_TEXT = {
     "gateway-port.sh": _GATEWAY_PLACES | {"device_gateway_port"},
     "server.sh": _SERVER_PLACES,
     "rehearse.sh": _DEVICE_PLACES | {"device_gateway", "device_gateway_port"},
+    "seal.sh": _SEALING_PLACES,
+    "seal-add.sh": _SEALING_PLACES,
 }
 # What `device` and `root` publish and check; a text of a team's own must keep to it.
 _OUTPUT_PLACE = {
@@ -83,8 +87,10 @@ def _check_needed_outputs(text: Text, name: str) -> None:
 
 
 def _check_server(text: Text, name: str) -> None:
-    """A server would not end by itself."""
+    """A server would not end by itself, and what is signed is a seal or an approval."""
     for step in text.steps:
+        if step.kind.startswith("cms") and name not in SEALING_NAMES:
+            refuse(text.file, step.line, f"'openssl cms' may stand in {' and '.join(SEALING_NAMES)} alone")
         if step.has("s_server") and name != "rehearse.sh":
             refuse(text.file, step.line, "'openssl s_server' may stand in rehearse.sh alone")
 
@@ -152,6 +158,32 @@ def _check_signer(text: Text, step: Step) -> None:
             refuse(text.file, step.line, f'{option} must be "${{DEVICES_DIR}}{word[1]}"')
 
 
+def _check_sealing(text: Text) -> None:
+    """One command, which signs with what the user has named, and nothing else of all that cms can do."""
+    is_adding = text.file.endswith(SEALING_NAMES[1])
+    sealed: Word = (Place("sealed_dir"), "/", Place("sealed_name"))
+    words: dict[str, Word] = {
+        "-in": (*sealed, ".p7s") if is_adding else sealed,
+        "-signer": (Place("signer_cert"),),
+        "-inkey": (Place("signer_key"),),
+        "-out": (*sealed, ".added.p7s" if is_adding else ".p7s"),
+        "-passin": ("stdin",),
+        "-outform": ("DER",),
+    }
+    if is_adding:
+        words["-inform"] = ("DER",)
+    step = text.steps[0]
+    kind = "cms -resign" if is_adding else "cms -sign"
+    if len(text.steps) > 1 or step.kind != kind or step.redirect or step.may_fail:
+        refuse(text.file, text.steps[-1].line, f"the text must be one 'openssl {kind}'")
+    if any(step.option(option) != word for option, word in words.items()):
+        refuse(text.file, step.line, f"{', '.join(words)} must be as in the tool's own text")
+    allowed = {(word,) for word in (*kind.split(), "openssl", "-binary", "-cades", "-md", *words)} | set(words.values())
+    digests = {("sha256",), ("sha384",), ("sha512",)}
+    if not set(step.commands[0]) <= allowed | digests or not (step.has("-binary") and step.has("-cades")):
+        refuse(text.file, step.line, "only '-binary', '-cades', both needed, and '-md' may stand beside these options")
+
+
 def _written(step: Step) -> tuple[Word, ...]:
     link = step.link_word()
     return step.output_words if link is None else (*step.output_words, link)
@@ -161,4 +193,5 @@ _CHECKS = {
     ("device.sh",): _check_signing,
     ("gateway.sh", "gateway-port.sh"): _check_fetching,
     ("rehearse.sh",): _check_rehearsing,
+    SEALING_NAMES: _check_sealing,
 }

@@ -17,21 +17,22 @@ DEFAULT_PROCEDURE = "ota-connect-2019.7"
 class Procedure:
     """A set of audited texts by its name and directory; each text is read once, so that what is shown is what runs."""
 
-    def __init__(self, name: str, directory: Path) -> None:
+    def __init__(self, name: str, directory: Path, *, is_built_in: bool = False) -> None:
         self.name = name
-        self._directory = directory
+        self.directory = directory
+        self.is_built_in = is_built_in
         self._contents: dict[str, bytes] = {}
         self._texts: dict[str, Text] = {}
 
     def text_names(self) -> tuple[str, ...]:
         """The names of the texts that it has, in the order of the guide."""
-        return tuple(name for name in TEXT_NAMES if (self._directory / name).is_file())
+        return tuple(name for name in TEXT_NAMES if (self.directory / name).is_file())
 
     def content(self, name: str) -> bytes:
         """The bytes of a text. Raises Unfit where it is missing or cannot be read."""
         if name not in self._contents:
             try:
-                self._contents[name] = read_bounded(self._directory / name)
+                self._contents[name] = read_bounded(self.directory / name)
             except OSError as error:
                 raise Unfit(
                     f"procedure {quoted(self.name)} has no readable {quoted(name)}: {reason(error)}",
@@ -64,7 +65,9 @@ class Procedure:
 def built_in_procedures() -> tuple[Procedure, ...]:
     """The procedures that come with the tool, by name."""
     directories = sorted((templates_dir() / "procedures").iterdir())
-    return tuple(Procedure(directory.name, directory) for directory in directories if directory.is_dir())
+    return tuple(
+        Procedure(directory.name, directory, is_built_in=True) for directory in directories if directory.is_dir()
+    )
 
 
 def find_procedure(option: str, cwd: Path) -> Procedure:
@@ -72,6 +75,14 @@ def find_procedure(option: str, cwd: Path) -> Procedure:
 
     A team's own texts must all parse. Raises BadInput where there is neither, or a text is refused.
     """
+    procedure = located_procedure(option, cwd)
+    if not procedure.is_built_in:
+        procedure.check_all()
+    return procedure
+
+
+def located_procedure(option: str, cwd: Path) -> Procedure:
+    """The procedure that ``--procedure NAME|DIR`` means, its texts not looked at yet. Raises BadInput."""
     built_in = {procedure.name: procedure for procedure in built_in_procedures()}
     if option in built_in:
         return built_in[option]
@@ -83,7 +94,6 @@ def find_procedure(option: str, cwd: Path) -> Procedure:
     procedure = Procedure(option, cwd / option)
     if not procedure.text_names():
         raise BadInput(f"no procedure {quoted(option)}: the directory holds none of {', '.join(TEXT_NAMES)}", hint=hint)
-    procedure.check_all()
     return procedure
 
 

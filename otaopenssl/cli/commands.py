@@ -12,20 +12,25 @@ from otaopenssl.cli.options import (
     GatewayAddress,
     Json,
     OpenSSL,
+    PassphraseFile,
     Pins,
     Port,
     ProcedureName,
     Running,
+    SealFiles,
     ServerName,
     Style,
     Timeout,
     Verbose,
+    seal_of,
 )
 
 
 def root(
     context: typer.Context,
     if_missing: Annotated[bool, typer.Option("--if-missing", help="Accept a fleet root CA that is there.")] = False,
+    seal: SealFiles = None,
+    passphrase_file: PassphraseFile = None,
     server_name: ServerName = None,
     procedure: ProcedureName = None,
     dry_run: DryRun = False,
@@ -46,7 +51,10 @@ def root(
     from otaopenssl.cli import issuing
 
     place = context.obj.narrowed(directory, openssl)
-    issuing.root(Running(place, server_name, procedure, dry_run, style, json, verbose), if_missing=if_missing)
+    issuing.root(
+        Running(place, server_name, procedure, dry_run, style, json, verbose, seal_of(seal, passphrase_file)),
+        if_missing=if_missing,
+    )
 
 
 def server(
@@ -99,6 +107,8 @@ def device(
     port: Port = None,
     pin: Pins = None,
     timeout: Timeout = None,
+    seal: SealFiles = None,
+    passphrase_file: PassphraseFile = None,
     server_name: ServerName = None,
     procedure: ProcedureName = None,
     dry_run: DryRun = False,
@@ -120,7 +130,7 @@ def device(
     from otaopenssl.cli import issuing
 
     place = context.obj.narrowed(directory, openssl)
-    running = Running(place, server_name, procedure, dry_run, style, json, verbose)
+    running = Running(place, server_name, procedure, dry_run, style, json, verbose, seal_of(seal, passphrase_file))
     asking = Asking(gateway, credentials, port, tuple(pin or ()), timeout)
     issuing.device(running, asking, uuid=uuid, device_id=device_id)
 
@@ -156,6 +166,8 @@ def fleet(
     port: Port = None,
     pin: Pins = None,
     timeout: Timeout = None,
+    seal: SealFiles = None,
+    passphrase_file: PassphraseFile = None,
     server_name: ServerName = None,
     procedure: ProcedureName = None,
     dry_run: DryRun = False,
@@ -177,7 +189,7 @@ def fleet(
     from otaopenssl.cli import issuing_fleet
 
     place = context.obj.narrowed(directory, openssl)
-    running = Running(place, server_name, procedure, dry_run, style, json)
+    running = Running(place, server_name, procedure, dry_run, style, json, seal=seal_of(seal, passphrase_file))
     asking = Asking(gateway, credentials, port, tuple(pin or ()), timeout)
     issuing_fleet.fleet(running, asking, issuing_fleet.FleetOptions(count, ids, jobs, out, fail_fast))
 

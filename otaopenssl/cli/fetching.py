@@ -7,7 +7,7 @@ from pathlib import Path
 from otaopenssl import gateway as gateways
 from otaopenssl.address import Gateway, parse_gateway, parse_port
 from otaopenssl.chain import Certificate, parse_pin
-from otaopenssl.cli import session, terminal
+from otaopenssl.cli import gating, session, terminal
 from otaopenssl.cli.facts import facts, valid_until
 from otaopenssl.cli.options import Asking, Place, Running
 from otaopenssl.credentials import Credentials
@@ -31,7 +31,8 @@ def root(running: Running, asking: Asking, *, uuid: str | None, out: str | None,
     if running.dry_run:
         session.print_script(gateways.script(order, session.program_for_script(running.place)), running)
         return
-    saved = gateways.save_root(order, session.launcher(running, order.server, order.uuid))
+    permission = gating.admitted(running, order.server, order.procedure, (order.gateway.text_name,))
+    saved = gateways.save_root(order, gating.launcher(running, order.server, permission, order.uuid))
     if running.json:
         saved_document = {"root_crt": saved.path, "state": saved.state, "difference": saved.difference}
         terminal.result_json({**saved_document, **document(saved.fetched)})

@@ -5,7 +5,7 @@ import os
 from otaopenssl import device as devices
 from otaopenssl import root as roots
 from otaopenssl import server as servers
-from otaopenssl.cli import fetching, session, terminal
+from otaopenssl.cli import fetching, gating, session, terminal
 from otaopenssl.cli.facts import facts, valid_until
 from otaopenssl.cli.options import Asking, Running
 from otaopenssl.errors import Error, raise_all
@@ -21,7 +21,8 @@ def root(running: Running, *, if_missing: bool) -> None:
     if running.dry_run:
         session.print_script(roots.script(server, procedure, session.program_for_script(running.place)), running)
         return
-    made = roots.make_root(server, procedure, session.launcher(running, server), if_missing=if_missing)
+    launch, evidence = gating.evidence(running, "root", server, procedure, ("root.sh",))
+    made = roots.make_root(server, procedure, launch, if_missing=if_missing, evidence=evidence)
     path = server.shown(server.ca_crt_path)
     if running.json:
         terminal.result_json({"certificate": path, "is_new": made.is_new, **facts(made.report)})
@@ -39,7 +40,8 @@ def server(running: Running) -> None:
     if running.dry_run:
         session.print_script(servers.script(target, procedure, session.program_for_script(running.place)), running)
         return
-    made = servers.make_server(target, procedure, session.launcher(running, target))
+    permission = gating.admitted(running, target, procedure, ("server.sh",), needs_ca=False)
+    made = servers.make_server(target, procedure, gating.launcher(running, target, permission))
     paths = {name: target.shown(target.server_dir / name) for name in SERVER_NAMES}
     for warning in made.warnings:
         terminal.warn(warning)
@@ -59,7 +61,10 @@ def device(running: Running, asking: Asking, *, uuid: str | None, device_id: str
     if running.dry_run:
         session.print_script(devices.script(order, session.program_for_script(running.place)), running)
         return
-    made = devices.make_device(order, session.launcher(running, order.server, order.uuid))
+    launch, evidence = gating.evidence(
+        running, "device", order.server, order.procedure, order.text_names(), order.gateway_places(), order.uuid
+    )
+    made = devices.make_device(order, launch, evidence)
     for warning in made.warnings:
         terminal.warn(warning)
     if running.json:

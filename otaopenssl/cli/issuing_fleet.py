@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from otaopenssl import fleet as fleets
-from otaopenssl.cli import session, terminal
+from otaopenssl.account import Result
+from otaopenssl.cli import gating, session, terminal
 from otaopenssl.cli.options import Asking, Running
 from otaopenssl.cli.progress import Progress, progress
-from otaopenssl.errors import BadInput, Error, Interrupted, PartlyFailed, Unfit, quoted, raise_all, reason
+from otaopenssl.errors import BadInput, Error, Interrupted, NotApproved, PartlyFailed, Unfit, quoted, raise_all, reason
 from otaopenssl.fleet import MOST_JOBS, FleetOrder, Summary
-from otaopenssl.fleet_block import Outcome, Result
+from otaopenssl.fleet_block import Outcome
 from otaopenssl.id_list import MOST_DEVICES, IDList, drawn_ids, read_ids
 from otaopenssl.ids import parse_server_name
 from otaopenssl.issued_list import IssuedList, check_place
@@ -43,10 +44,12 @@ def fleet(running: Running, asking: Asking, options: FleetOptions) -> None:
 
             session.print_script(FleetScript(order, session.program_for_script(running.place)), running)
             return
+        places = {} if order.gateway is None else order.gateway.places()
+        launch, evidence = gating.evidence(running, "fleet", order.server, order.procedure, order.text_names(), places)
         issued_list = _issued_list(options, order)
         with progress(order.ids.quantity) as shown:
             told = _Told(shown, issued_list)
-            summary = fleets.make_fleet(order, session.launcher(running, order.server), told.tell)
+            summary = fleets.make_fleet(order, launch, told.tell, evidence=evidence)
         if issued_list is not None:
             try:
                 issued_list.close()
@@ -172,7 +175,7 @@ def _report(running: Running, options: FleetOptions, order: FleetOrder, summary:
     server = order.server
     directory = server.shown(server.devices_dir)
     plan = None if summary.plan_path is None else server.shown(summary.plan_path)
-    made, there, failed = (summary.counts[result] for result in Result)
+    made, there, failed, _ = (summary.counts[result] for result in Result)
     for warning in summary.warnings:
         terminal.warn(warning)
     if running.json:
@@ -199,7 +202,7 @@ def _document(
     order: FleetOrder, options: FleetOptions, summary: Summary, directory: str, plan: str | None
 ) -> dict[str, object]:
     """What came of the fleet, for programs."""
-    made, there, failed = (summary.counts[result] for result in Result)
+    made, there, failed, _ = (summary.counts[result] for result in Result)
     return {
         "directory": directory,
         "devices": summary.quantity,
@@ -232,7 +235,7 @@ def _again(options: FleetOptions, plan: str | None) -> str:
     return f"the same command with '--ids {shell_quoted(plan)}' in place of '--count {options.quantity}'"
 
 
-def _failure(summary: Summary, again: str) -> PartlyFailed:
+def _failure(summary: Summary, again: str) -> Error:
     failed = summary.counts[Result.FAILED]
     words = [f"{failed} of {_devices(summary.quantity)} failed"] if failed else []
     if summary.untried:
@@ -247,5 +250,8 @@ def _failure(summary: Summary, again: str) -> PartlyFailed:
             details.append(f"  {failure.hint}")
     if failed > len(summary.failures):
         details.append(f"and {failed - len(summary.failures)} more")
+    if isinstance(summary.stopped, NotApproved):
+        hint = f"{summary.stopped.hint}; then run {again}"
+        return NotApproved(message, hint=hint, details=[*summary.stopped.details, *details])
     hint = "mend what is told above" if summary.stopped is None else summary.stopped.hint
     return PartlyFailed(message, hint=f"{hint}, then run {again}", details=details)

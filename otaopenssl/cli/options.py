@@ -68,6 +68,29 @@ Timeout = Annotated[
     str | None,
     typer.Option("--timeout", metavar="SECONDS", help="How long the gateway may take to answer.  [default: 30]"),
 ]
+SealFiles = Annotated[
+    tuple[str, str] | None,
+    typer.Option("--seal", metavar="CERT KEY", help="Seal the record with this certificate and its key."),
+]
+PassphraseFile = Annotated[
+    str | None,
+    typer.Option(
+        "--passphrase-file", metavar="FILE", help="The sealing key's passphrase.  [default: asked for at the terminal]"
+    ),
+]
+
+
+class Seal(NamedTuple):
+    """Who seals a record, as it was given: the files of a certificate, of its key, and of the key's passphrase."""
+
+    certificate: str
+    key: str
+    passphrase_file: str | None = None
+
+
+def seal_of(files: tuple[str, str] | None, passphrase_file: str | None) -> Seal | None:
+    """Who seals, by the options."""
+    return None if files is None else Seal(*files, passphrase_file)
 
 
 class Place(NamedTuple):
@@ -91,6 +114,8 @@ class Running(NamedTuple):
     style: Literal["guide", "argv"] = "guide"
     json: bool = False
     verbose: bool = False
+    seal: Seal | None = None
+    site: str | None = None
 
 
 class Asking(NamedTuple):

@@ -5,7 +5,7 @@ from typing import Any
 
 from otaopenssl import configs, texts
 from otaopenssl import show as shows
-from otaopenssl.cli import session, terminal
+from otaopenssl.cli import gating, session, terminal
 from otaopenssl.cli.facts import facts, rows
 from otaopenssl.cli.options import Place, Running
 from otaopenssl.departures import DEPARTURES
@@ -29,7 +29,8 @@ def show(running: Running, target: str) -> None:
         words = ["env", "-i", *(f"{name}={value}" for name, value in variables.items()), program, *argv[1:]]
         terminal.result(f"#!/usr/bin/env bash\n{shell_joined(words)}")
         return
-    found = shows.show(server, target, session.launcher(running, server))
+    permission = gating.admitted(running, server, None)
+    found = shows.show(server, target, gating.launcher(running, server, permission))
     path = server.shown(found.path)
     if running.json:
         terminal.result_json({"certificate": path, "sha256": found.sha256, "files": found.files, **facts(found.report)})

@@ -8,7 +8,7 @@ from otaopenssl import rehearse as rehearsals
 from otaopenssl import rehearse_script
 from otaopenssl.address import Gateway, parse_gateway, parse_port
 from otaopenssl.chain import parse_pin
-from otaopenssl.cli import session, terminal
+from otaopenssl.cli import gating, session, terminal
 from otaopenssl.cli.fetching import parse_seconds
 from otaopenssl.cli.options import Running
 from otaopenssl.errors import BadInput, Error, Failed, quoted, raise_all
@@ -36,7 +36,8 @@ def rehearse(running: Running, options: Rehearsing) -> None:
         script = rehearse_script.script(rehearsal, session.program_for_script(running.place))
         session.print_script(script, running)
         return
-    report = rehearsals.rehearse(rehearsal, lambda server, device: session.launcher(running, server, device))
+    permission = gating.admitted(running, rehearsal.server, rehearsal.procedure, needs_ca=False)
+    report = rehearsals.rehearse(rehearsal, lambda server, device: gating.launcher(running, server, permission, device))
     for warning in report.warnings:
         terminal.warn(warning)
     if running.json:

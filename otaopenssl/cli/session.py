@@ -14,7 +14,7 @@ from otaopenssl.layout import Server
 from otaopenssl.program import Launch, find_program, launch
 from otaopenssl.runner import Finished
 from otaopenssl.script import Style
-from otaopenssl.texts import DEFAULT_PROCEDURE, Procedure, find_procedure
+from otaopenssl.texts import DEFAULT_PROCEDURE, Procedure, find_procedure, located_procedure
 
 
 class Printable(Protocol):
@@ -55,7 +55,17 @@ def server_name(running: Running) -> str:
 def procedure(running: Running) -> Procedure:
     """The audited texts that ``--procedure`` means. Raises BadInput."""
     name = DEFAULT_PROCEDURE if running.procedure is None else running.procedure
-    return find_procedure(name, project_dir(running.place))
+    # What runs is first compared with what was approved, then parsed; what is only shown is parsed.
+    find = find_procedure if running.dry_run else located_procedure
+    return find(name, project_dir(running.place))
+
+
+def program(place: Place) -> str | None:
+    """The path of the openssl program, None where there is none."""
+    try:
+        return find_program(place.openssl, _search_path(), project_dir(place))
+    except Unfit:
+        return None
 
 
 def launcher(running: Running, server: Server, uuid: DeviceUUID | None = None) -> Launch:

@@ -27,12 +27,15 @@ class Runner(NamedTuple):
     """Runs pipelines of one openssl program for one run of the tool.
 
     ``program`` is the absolute path that is executed while argv[0] stays ``openssl``; ``on_finish`` is told of every
-    pipeline that ended.
+    pipeline that ended. ``version`` is the line in which the program told its version, ``openssl_dir`` where it looks
+    for openssl.cnf; both empty before it was asked.
     """
 
     program: str
     environment: Mapping[str, str]
     on_finish: Callable[[Finished], None] = lambda _finished: None
+    version: str = ""
+    openssl_dir: str = ""
 
     def run(
         self,

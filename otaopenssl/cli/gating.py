@@ -1,0 +1,127 @@
+"""Before anything runs: what was approved, and what evidence the run is to leave."""
+
+import sys
+from pathlib import Path
+
+from otaopenssl.cli import session, terminal
+from otaopenssl.cli.options import Running
+from otaopenssl.durable import read_bounded
+from otaopenssl.errors import BadInput, Error, NotApproved, Unfit, quoted, raise_all, reason
+from otaopenssl.evidence import Evidence, Keeping
+from otaopenssl.gate import Intent, examined, permitted
+from otaopenssl.ids import DeviceUUID
+from otaopenssl.layout import Server
+from otaopenssl.permission import Permission
+from otaopenssl.policy import read_policy
+from otaopenssl.program import Launch
+from otaopenssl.runner import Runner
+from otaopenssl.signing import Signer
+from otaopenssl.texts import Procedure
+
+_LONGEST_PASSPHRASE = 1024
+
+
+def admitted(
+    running: Running, server: Server, procedure: Procedure | None, texts: tuple[str, ...] = (), *, needs_ca: bool = True
+) -> Permission:
+    """What a run that leaves no record may be made of. Raises NotApproved before anything was started."""
+    permission = permitted(_intent(running, server, procedure, texts, needs_ca=needs_ca), read_policy())
+    _check_texts(procedure)
+    return permission
+
+
+def launcher(running: Running, server: Server, permission: Permission, uuid: DeviceUUID | None = None) -> Launch:
+    """``session.launcher``, for a program that must say the version that was approved."""
+    launch = session.launcher(running, server, uuid)
+
+    def checked() -> Runner:
+        runner = launch()
+        if permission.approval is not None:
+            versions = [build.version for build in permission.builds()]
+            if runner.version not in versions:
+                words = f"not approved: openssl's version: expected {' or '.join(versions)}, got {runner.version}"
+                raise NotApproved(words, hint="run the openssl that was approved, or approve this one")
+        return runner
+
+    return checked
+
+
+def evidence(
+    running: Running,
+    command: str,
+    server: Server,
+    procedure: Procedure,
+    texts: tuple[str, ...],
+    places: dict[str, str] | None = None,
+    uuid: DeviceUUID | None = None,
+) -> tuple[Launch, Evidence]:
+    """What a run is launched by, and the evidence that it is to leave, which holds it to what was approved.
+
+    Raises NotApproved where the approval or the policy cannot be read, and what is wrong with a seal.
+    """
+    signer = None if running.seal is None else _signer(running)
+    intent = _intent(running, server, procedure, texts, needs_ca=command != "root")
+    permission, refusal = examined(intent, read_policy())
+    if refusal is None:
+        _check_texts(procedure)
+    keeping = Keeping(command, server, procedure, texts, {**server.places(), **(places or {})}, signer, running.site)
+    return launcher(running, server, permission, uuid), Evidence(keeping, permission, refusal)
+
+
+def warn_if_not_approved(running: Running, server: Server, procedure: Procedure, *, needs_ca: bool = True) -> None:
+    """Say of what a dry-run prints that it would not run."""
+    try:
+        permitted(_intent(running, server, procedure, (), needs_ca=needs_ca), read_policy())
+    except Error as error:
+        terminal.warn(f"this would not run: {error.message}; see 'otaopenssl approve --check'")
+
+
+def _intent(
+    running: Running, server: Server, procedure: Procedure | None, texts: tuple[str, ...], *, needs_ca: bool
+) -> Intent:
+    program = session.program(running.place)
+    return Intent(server, procedure, texts, program, needs_ca)
+
+
+def _check_texts(procedure: Procedure | None) -> None:
+    # Of its own, the tool's tests have made sure.
+    if procedure is not None and not procedure.is_built_in:
+        procedure.check_all()
+
+
+def _signer(running: Running) -> Signer:
+    """Who seals. Raises BadInput or Unfit with all that is wrong."""
+    seal = running.seal
+    if seal is None:
+        raise BadInput("no one to sign is named", hint="give a certificate and its key")
+    here = session.project_dir(running.place)
+    problems: list[Error] = [
+        BadInput(f"{quoted(name)} is no name of a file", hint="give the files of a certificate and its key")
+        for name in (seal.certificate, seal.key)
+        if not name or "\0" in name
+    ]
+    raise_all(problems)
+    return Signer(here / seal.certificate, here / seal.key, _passphrase(here, seal.key, seal.passphrase_file))
+
+
+def _passphrase(here: Path, key: str, file: str | None) -> bytes:
+    """The key's passphrase: the first line of a file, or asked for at the terminal where the key is encrypted."""
+    if file is not None:
+        try:
+            return read_bounded(here / file, _LONGEST_PASSPHRASE).partition(b"\n")[0]
+        except (OSError, ValueError) as error:
+            words = reason(error) if isinstance(error, OSError) else "it is no name of a file"
+            hint = "give '--passphrase-file FILE' that holds the passphrase in its first line"
+            raise Unfit(f"passphrase file {quoted(file)} cannot be read: {words}", hint=hint) from error
+    try:
+        content = read_bounded(here / key)
+    except OSError:
+        return b""
+    if b"ENCRYPTED" not in content:
+        return b""
+    if sys.stdin is None or not sys.stdin.isatty():
+        hint = "give its passphrase by '--passphrase-file FILE'"
+        raise Unfit(f"{quoted(key)} is encrypted, and there is no terminal to ask at", hint=hint)
+    import getpass
+
+    return getpass.getpass(f"passphrase of {key}: ", stream=sys.stderr).encode()

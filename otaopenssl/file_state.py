@@ -1,0 +1,24 @@
+"""What tells one state of a file from a later one, without reading it."""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+
+class FileState(NamedTuple):
+    """A file's inode, size, and times of change; a link is what it leads to."""
+
+    device: int
+    inode: int
+    size: int
+    modified_ns: int
+    changed_ns: int
+
+
+def state_of(path: Path) -> FileState | None:
+    """The state of a file; None of one that is not there, or cannot be looked at."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 - a fleet asks a dozen times a device
+    except OSError:
+        return None
+    return FileState(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)

@@ -1,0 +1,76 @@
+"""What a run may be made of: what was approved, else what was there when it began; and that it stays so."""
+
+from typing import NamedTuple
+
+from otaopenssl.approval import Approval, Build
+from otaopenssl.errors import Error, Failed, NotApproved, quoted
+from otaopenssl.materials import Materials
+from otaopenssl.measured import Measured, measure
+
+_HINT = "put it back as it was, or have the change approved: otaopenssl approve"
+
+
+class ApprovalFile(NamedTuple):
+    """approval.json as it was read, with its signatures, and what it says."""
+
+    content: bytes
+    signatures: bytes | None
+    approval: Approval
+    files: tuple[Measured, ...]
+
+
+class Watch(NamedTuple):
+    """The files that must not change as long as a run lasts; plain, so that it can be sent to another process."""
+
+    files: tuple[Measured, ...]
+    is_approved: bool
+
+    def check(self) -> None:
+        """Raise NotApproved (Failed without an approval) where a file looks different by now; nothing is read."""
+        self._raise([one for one in self.files if not one.is_unchanged])
+
+    def check_again(self) -> None:
+        """The same, with every file read again where there is an approval."""
+        if self.is_approved:
+            self._raise([one for one in self.files if measure(one.path).sha256 != one.sha256])
+        self.check()
+
+    def _raise(self, changed: list[Measured]) -> None:
+        if changed:
+            details = [
+                f"{one.path}: expected sha256 {one.sha256}, got {measure(one.path).sha256 or 'no such file'}"
+                for one in changed
+            ]
+            names = ", ".join(quoted(one.path.name) for one in changed)
+            kind: type[Error] = NotApproved if self.is_approved else Failed
+            raise kind(f"changed while the run goes on: {names}", hint=_HINT, details=details)
+
+
+class Permission(NamedTuple):
+    """What a run is made of, and the approval that it was found equal to, where there is one."""
+
+    materials: Materials
+    approval: ApprovalFile | None
+
+    def settled(self) -> "Permission":
+        """The same, once the run has rendered its configuration files. Raises NotApproved where they are others."""
+        settled = self.materials.settled()
+        if self.approval is not None:
+            for name in self.materials.rendered:
+                expected, got = self.approval.approval.files.get(name), settled.files[name].sha256
+                if expected != got:
+                    words = f"{name}: expected {expected or 'not approved'}, got sha256 {got}"
+                    raise NotApproved(f"not approved: {words}", hint=_HINT)
+        return self._replace(materials=settled)
+
+    def builds(self) -> list[Build]:
+        """The approved builds that the program is of."""
+        program = self.materials.program
+        if self.approval is None or program is None:
+            return []
+        return [build for build in self.approval.approval.builds if build.program == program.program.sha256]
+
+    def watch(self) -> Watch:
+        """What must not change from now on."""
+        approved = () if self.approval is None else self.approval.files
+        return Watch((*self.materials.measured_files(), *approved), self.approval is not None)

@@ -1,0 +1,227 @@
+"""The record of a run: lines that are chained as the run goes, and at its end a statement, sealed where that is asked.
+
+While a run lasts, a file in records/.open is held locked and says how the run began. Where it is not held any more,
+the run has died, and the next one seals what is there.
+"""
+
+import os
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from otaopenssl import locks
+from otaopenssl.account import timestamp
+from otaopenssl.digest import sha256
+from otaopenssl.durable import not_writable, sync_file, write_new
+from otaopenssl.layout import Server
+from otaopenssl.merkle import MerkleTree
+from otaopenssl.records import MOST_LINES, append_statement, is_listed, last_statement, open_dir, records_dir
+from otaopenssl.recovery import left_lines
+from otaopenssl.runner import Runner
+from otaopenssl.signing import Signer, signed
+from otaopenssl.statement import LINES_NAME, NO_DIGEST, STATEMENT_NAME, Beginning, End, statement
+from otaopenssl.steps import Text
+
+SCHEMA = "otaopenssl-device/1"
+_PART_SUFFIX = ".part"
+
+
+class Seal(NamedTuple):
+    """How a record is sealed: by whom, by which text, with which program."""
+
+    signer: Signer
+    text: Text
+    runner: Runner
+
+
+class Part:
+    """What one worker writes down just before it publishes each device, so that no kill leaves one unrecorded."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._descriptor = locks.take(path)
+
+    def write(self, line: bytes) -> None:
+        """Have the line on the disk. Raises OSError."""
+        os.write(self._descriptor, line + b"\n")
+        os.fdatasync(self._descriptor)
+
+    def close(self) -> None:
+        """Let the file go; whoever has its lines in a record removes it."""
+        os.close(self._descriptor)
+
+    def remove(self) -> None:
+        """Let the file go, and remove it: its lines are in a record."""
+        self.path.unlink()
+        self.close()
+
+
+def part_path(server: Server, run_id: str) -> Path:
+    """Where a worker of the run may put a part."""
+    return open_dir(server) / f"{run_id}.{os.urandom(6).hex()}{_PART_SUFFIX}"
+
+
+class Lines:
+    """The lines of devices.jsonl, each chained to the one before."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.tree = MerkleTree()
+        self.last = NO_DIGEST
+
+    def chained(self, facts: bytes) -> bytes:
+        """The line of these facts, as the next one."""
+        head = f'{{"schema":"{SCHEMA}","sequence":{self.tree.size + 1},"previous":"{self.last}",'
+        line = head.encode("ascii") + facts[1:]
+        self._took(line)
+        return line + b"\n"
+
+    def append(self, facts: Iterable[bytes]) -> None:
+        """Have these lines on the disk. Raises OSError."""
+        content = b"".join(map(self.chained, facts))
+        with self._path.open("ab") as file:
+            file.write(content)
+            file.flush()
+            os.fdatasync(file.fileno())
+
+    def recover(self) -> list[bytes]:
+        """The lines of a dead run, that which it was just writing cut off."""
+        try:
+            content = self._path.read_bytes()
+        except FileNotFoundError:
+            return []
+        whole = content[: content.rfind(b"\n") + 1]
+        if len(whole) < len(content):
+            with self._path.open("r+b") as file:
+                file.truncate(len(whole))
+        lines = whole.split(b"\n")[:-1]
+        for line in lines:
+            self._took(line)
+        return lines
+
+    def _took(self, line: bytes) -> None:
+        self.last = sha256(line)
+        self.tree.add(line)
+
+
+class Record:
+    """One record, from its beginning to its end."""
+
+    def __init__(self, server: Server, name: str, beginning: Beginning, marker: int) -> None:
+        self.name = name
+        self._server = server
+        self._beginning = beginning
+        self._marker = marker
+        self._dir = records_dir(server) / name
+        self.lines = Lines(self._dir / LINES_NAME)
+
+    @property
+    def room(self) -> int:
+        """How many more lines go in."""
+        return MOST_LINES - self.lines.tree.size
+
+    def close(self, seal: Seal | None, *, is_complete: bool = True) -> None:
+        """Make the statement and seal it, for a caller who holds the server's lock."""
+        end = End(
+            timestamp(datetime.now(UTC)),
+            is_complete,
+            _digest_of(self._dir / LINES_NAME),
+            self.lines.tree.root(),
+            self.lines.last,
+            last_statement(self._server),
+        )
+        content = statement(self._beginning, end, None if seal is None else seal.signer.sha256)
+        _put(self._dir / STATEMENT_NAME, content)
+        if seal is not None:
+            (self._dir / f"{STATEMENT_NAME}.p7s").unlink(missing_ok=True)
+            sync_file(signed(seal.runner, seal.text, self._dir, STATEMENT_NAME, seal.signer))
+            sync_file(self._dir)
+        append_statement(self._server, sha256(content), self.name)
+        self.leave()
+
+    def let_go(self) -> None:
+        """Leave the record to the next run, as if this one had died."""
+        os.close(self._marker)
+
+    def leave(self) -> None:
+        """Let the record go, which is sealed by now, or holds nothing."""
+        (open_dir(self._server) / self.name).unlink(missing_ok=True)
+        self.let_go()
+        with suppress(OSError):
+            open_dir(self._server).rmdir()
+
+    def discard(self) -> None:
+        """Remove a record that holds nothing."""
+        shutil.rmtree(self._dir, ignore_errors=True)
+        self.leave()
+        with suppress(OSError):
+            records_dir(self._server).rmdir()
+
+
+def begun(server: Server, name: str, beginning: Beginning, copies: Mapping[str, bytes]) -> Record:
+    """A new record, for a caller who holds the server's lock, with ``copies`` of files beside it. Raises Unfit."""
+    try:
+        open_dir(server).mkdir(parents=True, exist_ok=True)
+        marker = locks.take(open_dir(server) / name)
+        os.write(marker, beginning.to_json())
+        os.fsync(marker)
+        (records_dir(server) / name).mkdir()
+        for copy, content in copies.items():
+            write_new(records_dir(server) / name / copy, content)
+        sync_file(records_dir(server))
+    except OSError as error:
+        raise not_writable(error, server.shown(records_dir(server))) from error
+    return Record(server, name, beginning, marker)
+
+
+def seal_dead_runs(server: Server, seal: Seal | None) -> None:
+    """Seal the records of runs that died, for a caller who holds the server's lock."""
+    folder = open_dir(server)
+    if not folder.is_dir():
+        return
+    for path in sorted(folder.iterdir()):
+        if path.suffix == _PART_SUFFIX or locks.is_held(path):
+            continue
+        try:
+            beginning = Beginning.from_json(path.read_bytes())
+        except (ValueError, TypeError):
+            # The run died before it had begun.
+            path.unlink()
+            with suppress(OSError):
+                (records_dir(server) / path.name).rmdir()
+            continue
+        parts = sorted(folder.glob(f"{beginning.run_id}.*{_PART_SUFFIX}"))
+        if not any(locks.is_held(part) for part in parts):
+            _seal_dead(server, path.name, beginning, parts, seal)
+
+
+def _seal_dead(server: Server, name: str, beginning: Beginning, parts: Sequence[Path], seal: Seal | None) -> None:
+    """Take over a dead run's record, and what its workers had written down of devices that it does not tell of."""
+    directory = records_dir(server) / name
+    statement_path = directory / STATEMENT_NAME
+    marker = os.open(open_dir(server) / name, os.O_RDWR | os.O_CLOEXEC)
+    record = Record(server, name, beginning, marker)
+    if statement_path.exists() and is_listed(server, _digest_of(statement_path)):
+        record.leave()
+        return
+    directory.mkdir(exist_ok=True)
+    told = record.lines.recover()
+    record.lines.append(left_lines(server, told, parts))
+    if not record.lines.tree.size:
+        record.discard()
+    else:
+        record.close(seal, is_complete=False)
+    for part in parts:
+        part.unlink()
+
+
+def _put(path: Path, content: bytes) -> None:
+    path.unlink(missing_ok=True)
+    write_new(path, content)
+
+
+def _digest_of(path: Path) -> str:
+    return sha256(path.read_bytes())
