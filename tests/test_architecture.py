@@ -15,7 +15,7 @@ ROWS = [
     ["errors"],
     ["address", "departures", "der", "digest", "elf", "file_state", "ids", "interrupts", "merkle", "questions"]
     + ["resources", "shellwords", "statement", "strict_json"],
-    ["approval", "cnf", "environment", "layout", "leaf", "outputs", "render", "steps"],
+    ["approval", "cnf", "environment", "layout", "leaf", "outputs", "render", "settings", "steps"],
     ["answer", "attempt", "chain", "durable", "leaf_rules", "output_rules", "procedure", "runner", "text_rules"],
     ["credentials", "id_list", "included", "locks", "measured", "policy", "program", "reports", "script", "signing"]
     + ["texts", "wholeness"],
