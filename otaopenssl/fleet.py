@@ -29,8 +29,6 @@ from otaopenssl.texts import Procedure
 if TYPE_CHECKING:
     from otaopenssl.gateway_root import GatewayOrder
 
-MOST_JOBS = 256
-
 # Small enough to end soon and to tell of devices as they finish, large enough to share out the cost of a workbench.
 _LARGEST_BLOCK = 16
 # Devices that are there are looked at in no time, and verified by one openssl a block.

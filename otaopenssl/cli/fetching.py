@@ -8,6 +8,7 @@ from otaopenssl import gateway as gateways
 from otaopenssl.address import Gateway, parse_gateway, parse_port
 from otaopenssl.chain import Certificate, parse_pin
 from otaopenssl.cli import gating, session, terminal
+from otaopenssl.cli.defaults import Defaults
 from otaopenssl.cli.facts import facts, valid_until
 from otaopenssl.cli.options import Asking, Place, Running
 from otaopenssl.credentials import Credentials
@@ -27,6 +28,8 @@ def url(place: Place, archive: str) -> None:
 
 def root(running: Running, asking: Asking, *, uuid: str | None, out: str | None, force: bool) -> None:
     """Fetch a gateway's root certificate and print the path of root.crt."""
+    defaults = Defaults(running.place)
+    running, asking = defaults.running(running), defaults.asking(asking)
     order = _order(running, asking, uuid, out, force)
     if running.dry_run:
         session.print_script(gateways.script(order, session.program_for_script(running.place)), running)

@@ -6,6 +6,7 @@ from otaopenssl import device as devices
 from otaopenssl import root as roots
 from otaopenssl import server as servers
 from otaopenssl.cli import fetching, gating, session, terminal
+from otaopenssl.cli.defaults import Defaults
 from otaopenssl.cli.facts import facts, valid_until
 from otaopenssl.cli.options import Asking, Running
 from otaopenssl.errors import Error, raise_all
@@ -16,6 +17,7 @@ from otaopenssl.outputs import serial_hex
 
 def root(running: Running, *, if_missing: bool) -> None:
     """Make a fleet root CA and print the path of its certificate."""
+    running = Defaults(running.place).running(running)
     server = session.server(running)
     procedure = session.procedure(running)
     if running.dry_run:
@@ -35,6 +37,7 @@ def root(running: Running, *, if_missing: bool) -> None:
 
 def server(running: Running) -> None:
     """Make a server CA and a server certificate and print the path of the chain."""
+    running = Defaults(running.place).running(running)
     target = session.server(running)
     procedure = session.procedure(running)
     if running.dry_run:
@@ -57,6 +60,8 @@ def server(running: Running) -> None:
 
 def device(running: Running, asking: Asking, *, uuid: str | None, device_id: str | None) -> None:
     """Make a device and print its directory (guide step 5)."""
+    defaults = Defaults(running.place)
+    running, asking = defaults.running(running), defaults.asking(asking)
     order = _order(running, asking, uuid, device_id)
     if running.dry_run:
         session.print_script(devices.script(order, session.program_for_script(running.place)), running)

@@ -11,10 +11,11 @@ from typing import IO, NamedTuple
 from otaopenssl import fleet as fleets
 from otaopenssl.account import Result
 from otaopenssl.cli import gating, session, terminal
-from otaopenssl.cli.options import Asking, Running
+from otaopenssl.cli.defaults import Defaults
+from otaopenssl.cli.options import MOST_JOBS, Asking, Running
 from otaopenssl.cli.progress import Progress, progress
 from otaopenssl.errors import BadInput, Error, Interrupted, NotApproved, PartlyFailed, Unfit, quoted, raise_all, reason
-from otaopenssl.fleet import MOST_JOBS, FleetOrder, Summary
+from otaopenssl.fleet import FleetOrder, Summary
 from otaopenssl.fleet_block import Outcome
 from otaopenssl.id_list import MOST_DEVICES, IDList, drawn_ids, read_ids
 from otaopenssl.ids import parse_server_name
@@ -38,6 +39,9 @@ class FleetOptions(NamedTuple):
 
 def fleet(running: Running, asking: Asking, options: FleetOptions) -> None:
     """Make the devices and print the devices directory."""
+    defaults = Defaults(running.place)
+    running, asking = defaults.running(running), defaults.asking(asking)
+    options = options._replace(jobs=defaults.jobs(options.jobs))
     with _order(running, asking, options) as order:
         if running.dry_run:
             from otaopenssl.fleet_script import FleetScript

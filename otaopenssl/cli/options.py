@@ -5,6 +5,8 @@ from typing import Annotated, Literal, NamedTuple
 
 import typer
 
+MOST_JOBS = 256
+
 Directory = Annotated[
     str | None, typer.Option("-C", metavar="DIR", help="Work in this project directory.  [default: the current one]")
 ]
@@ -129,8 +131,12 @@ class Asking(NamedTuple):
 
     def is_given(self) -> bool:
         """Whether an option or the guide's variable says anything of a gateway."""
-        named = self.gateway is not None or self.credentials is not None or "device_gateway" in os.environ
-        return named or bool(self.given())
+        return self.names_gateway() or "device_gateway" in os.environ or bool(self.given())
+
+    def names_gateway(self) -> bool:
+        """Whether an option or the guide's variable names a gateway; an empty variable counts as none."""
+        variable = os.environ.get("device_gateway")  # noqa: SIM112 - the guide's own name
+        return self.gateway is not None or self.credentials is not None or bool(variable)
 
     def given(self) -> list[str]:
         """The options that mean nothing without a gateway, as far as they are given."""

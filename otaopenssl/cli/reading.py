@@ -6,6 +6,7 @@ from typing import Any
 from otaopenssl import configs, texts
 from otaopenssl import show as shows
 from otaopenssl.cli import gating, session, terminal
+from otaopenssl.cli.defaults import Defaults
 from otaopenssl.cli.facts import facts, rows
 from otaopenssl.cli.options import Place, Running
 from otaopenssl.departures import DEPARTURES
@@ -18,6 +19,7 @@ from otaopenssl.shellwords import shell_joined
 
 def show(running: Running, target: str) -> None:
     """Print the facts of a certificate."""
+    running = Defaults(running.place).running(running)
     server = session.server(running)
     if running.dry_run:
         argv = shows.command(server, target)

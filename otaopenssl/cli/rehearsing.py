@@ -9,6 +9,7 @@ from otaopenssl import rehearse_script
 from otaopenssl.address import Gateway, parse_gateway, parse_port
 from otaopenssl.chain import parse_pin
 from otaopenssl.cli import gating, session, terminal
+from otaopenssl.cli.defaults import Defaults
 from otaopenssl.cli.fetching import parse_seconds
 from otaopenssl.cli.options import Running
 from otaopenssl.errors import BadInput, Error, Failed, quoted, raise_all
@@ -31,6 +32,7 @@ class Rehearsing(NamedTuple):
 
 def rehearse(running: Running, options: Rehearsing) -> None:
     """Rehearse and print what was tried, what had to come of it and what came; Failed where that differs."""
+    running = Defaults(running.place).running(running)
     rehearsal = _rehearsal(running, options)
     if running.dry_run:
         script = rehearse_script.script(rehearsal, session.program_for_script(running.place))
