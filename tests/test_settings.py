@@ -12,7 +12,7 @@ import pytest
 
 from otaopenssl.errors import BadInput, Several
 from otaopenssl.settings import Seal, Settings, parse_settings
-from tests.conftest import Ran, run, tree
+from tests.conftest import CHECKOUT, Ran, run, tree
 from tests.servers import Pki, s_server
 
 FILE = "otaopenssl.toml"
@@ -61,6 +61,13 @@ def test_every_key() -> None:
         site="Werk Süd, Linie 3",
         seal=Seal("seal/seal.crt", "seal/seal.key", "/run/secrets/seal"),
     )
+
+
+def test_the_example_of_the_readme() -> None:
+    """It has every key, and is accepted."""
+    example = (CHECKOUT / "README.md").read_text().partition("```toml\n")[2].partition("```")[0]
+    assert None not in parse(example.encode())
+    assert None not in (parse(example.encode()).seal or [None])
 
 
 @pytest.mark.parametrize("content", [b"", b"# nothing\n", b"\xef\xbb\xbf", b"\r\n"])
@@ -119,6 +126,7 @@ BAD = {
     "passphrase of no path": (f'{SEAL}passphrase_file = ""', "passphrase_file in [seal] '' is no path"),
     "malformed": ("port 8000", "otaopenssl.toml is malformed: expected '=' after a key"),
     "twice": ("port = 1\nport = 2", "otaopenssl.toml is malformed: cannot overwrite a value"),
+    "a long name twice": (f"[{'a' * 4000}]\n" * 2, "otaopenssl.toml is malformed: cannot declare ('aaa"),
     "deep": (f"x = {'[' * 4000}", "otaopenssl.toml is malformed: a number is too long, or arrays"),
     "key of many parts": (".".join("a" * 30000) + " = 1", "is malformed: a line has more than 4096 bytes"),
 }
