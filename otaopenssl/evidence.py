@@ -4,7 +4,7 @@ import os
 import platform
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -72,8 +72,10 @@ class Evidence:
                 raise self._refusal
             yield
         except Error as error:
-            if self._record is None and error.status != 2:
-                self.add([account.told(Result.REFUSED, reason=error.message)])
+            if self._record is None and self._records == 0 and error.status != 2:
+                # What it was refused for counts, not that this could not be written down.
+                with suppress(Error):
+                    self.add([account.told(Result.REFUSED, reason=error.message)])
             raise
         finally:
             with held():

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 from otaopenssl.approval import Approval, Build
 from otaopenssl.errors import Error, Failed, NotApproved, quoted
+from otaopenssl.file_state import state_of
+from otaopenssl.layout import Server
 from otaopenssl.materials import Materials
 from otaopenssl.measured import Measured, measure
 
@@ -22,6 +24,7 @@ class ApprovalFile(NamedTuple):
 class Watch(NamedTuple):
     """The files that must not change as long as a run lasts; plain, so that it can be sent to another process."""
 
+    server: Server
     files: tuple[Measured, ...]
     is_approved: bool
 
@@ -41,9 +44,11 @@ class Watch(NamedTuple):
                 f"{one.path}: expected sha256 {one.sha256}, got {measure(one.path).sha256 or 'no such file'}"
                 for one in changed
             ]
-            names = ", ".join(quoted(one.path.name) for one in changed)
+            names = ", ".join(quoted(self.server.shown(one.path)) for one in changed)
+            gone = all(state_of(one.path) is None for one in changed)
+            what = "cannot be read, and could" if gone else "is another file than"
             kind: type[Error] = NotApproved if self.is_approved else Failed
-            raise kind(f"changed while the run goes on: {names}", hint=_HINT, details=details)
+            raise kind(f"{names} {what} when the run began", hint=_HINT, details=details)
 
 
 class Permission(NamedTuple):
@@ -73,4 +78,4 @@ class Permission(NamedTuple):
     def watch(self) -> Watch:
         """What must not change from now on."""
         approved = () if self.approval is None else self.approval.files
-        return Watch((*self.materials.measured_files(), *approved), self.approval is not None)
+        return Watch(self.materials.server, (*self.materials.measured_files(), *approved), self.approval is not None)

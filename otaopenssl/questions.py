@@ -49,8 +49,7 @@ SEALERS = _question(
 )
 # Whether signatures are those of a file, whoever made them.
 INTACT = _question(
-    "openssl cms -verify -noverify -binary -cades -inform DER -in FILE -content CONTENT"
-    " -signer /dev/stdout -out /dev/null"
+    "openssl cms -verify -noverify -binary -inform DER -in FILE -content CONTENT -signer /dev/stdout -out /dev/null"
 )
 
 QUESTIONS = (

@@ -53,6 +53,9 @@ def signed(runner: Runner, text: Text, directory: Path, name: str, signer: Signe
     content = read_bounded(output) if output.is_file() else b""
     if not finished.is_good or not is_whole_der(content):
         output.unlink(missing_ok=True)
+        if b"certificate already present" in finished.stderr:
+            hint = "have another of the people sign it"
+            raise Unfit(f"the owner of {quoted(signer.certificate)} has signed it already", hint=hint)
         said = first_complaint(finished.stderr) or "it wrote no signature"
         how = describe_statuses(finished) if not finished.is_good else "ended with exit status 0"
         raise Failed(

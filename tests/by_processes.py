@@ -9,9 +9,10 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
+from otaopenssl.account import Result
 from otaopenssl.environment import environment
 from otaopenssl.fleet import FleetOrder, make_fleet
-from otaopenssl.fleet_block import Outcome, Result
+from otaopenssl.fleet_block import Outcome
 from otaopenssl.id_list import read_ids
 from otaopenssl.ids import DEFAULT_SERVER_NAME
 from otaopenssl.layout import Server

@@ -12,23 +12,23 @@ PACKAGE = CHECKOUT / "otaopenssl"
 
 # A module imports only from rows above its own.
 ROWS = [
-    ["errors"],
-    ["address", "departures", "der", "digest", "elf", "file_state", "ids", "interrupts", "merkle", "questions"]
-    + ["resources", "shellwords", "statement", "strict_json"],
-    ["approval", "cnf", "environment", "layout", "leaf", "outputs", "render", "settings", "steps"],
-    ["answer", "attempt", "chain", "durable", "leaf_rules", "output_rules", "procedure", "runner", "text_rules"],
-    ["credentials", "id_list", "included", "locks", "measured", "policy", "program", "reports", "script", "signing"]
-    + ["texts", "wholeness"],
-    ["account", "approvers", "builds", "configs", "fleet_root", "plan", "records", "scratch", "serials"]
-    + ["server_directory", "vouching", "workbench"],
-    ["execution", "materials", "recovery"],
-    ["differences", "gateway_root", "permission", "record", "rehearsal", "trials"],
-    ["evidence", "gate", "gateway", "issuance", "server", "show"],
-    ["device", "fleet_block", "root"],
-    ["fleet", "issued_list", "rehearse", "rehearse_script"],
-    ["fleet_script"],
-    ["cli"],
-    ["__main__"],
+    row.split()
+    for row in """
+errors
+address departures der digest elf file_state ids interrupts merkle questions resources shellwords statement strict_json
+approval cnf environment layout leaf outputs render settings steps
+answer attempt chain durable leaf_rules output_rules procedure runner text_rules
+credentials id_list included locks measured policy program reports script signing texts wholeness
+account approvers builds configs fleet_root plan records scratch serials server_directory vouching workbench
+execution materials recovery
+differences gateway_root permission record rehearsal trials
+evidence gate gateway issuance server show
+approve device fleet_block root
+fleet issued_list rehearse rehearse_script
+fleet_script
+cli
+__main__
+""".strip().split("\n")
 ]
 ROW = {module: number for number, row in enumerate(ROWS) for module in row}
 ONLY_PLACE = {

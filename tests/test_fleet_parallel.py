@@ -10,9 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from otaopenssl.account import Result
 from otaopenssl.environment import environment
 from otaopenssl.fleet import FleetOrder, make_fleet
-from otaopenssl.fleet_block import Outcome, Result
+from otaopenssl.fleet_block import Outcome
 from otaopenssl.id_list import drawn_ids
 from otaopenssl.ids import DEFAULT_SERVER_NAME
 from otaopenssl.layout import Server

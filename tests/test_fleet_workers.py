@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from otaopenssl.account import Result
 from otaopenssl.environment import environment
 from otaopenssl.fleet import FleetOrder, Summary, make_fleet
-from otaopenssl.fleet_block import Outcome, Result
+from otaopenssl.fleet_block import Outcome
 from otaopenssl.id_list import IDList, read_ids
 from otaopenssl.ids import DEFAULT_SERVER_NAME
 from otaopenssl.layout import Server
@@ -140,7 +141,7 @@ class _Broken(Executor):
 def test_no_worker_answers(project: Path, devices: Path, ids: IDList, real_openssl: str) -> None:
     """Every device has failed for that reason, none is there, and the order can be given again."""
     summary, told = fleet_by(_Broken(), project, ids, real_openssl)
-    assert summary.counts == {Result.MADE: 0, Result.THERE: 0, Result.FAILED: 6}
+    assert summary.counts == {Result.MADE: 0, Result.THERE: 0, Result.FAILED: 6, Result.REFUSED: 0}
     assert {outcome.reason for outcome in told} == {"its worker has died: nobody is there"}
     assert there(devices) == set()
     assert run("fleet", "--ids", "ids", cwd=project).status == 0

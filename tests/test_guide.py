@@ -34,7 +34,7 @@ export SERVER_DIR="${CWD}/${SERVER_NAME}"
 export device_id=${DEVICE_ID:-${DEVICE_UUID}} device_dir="${DEVICES_DIR}/${DEVICE_UUID}"
 mkdir -p "${device_dir}"
 """
-OWN_QUESTIONS = re.compile(r"version|x509 -in \S+ -noout -text|pkey -in \S+ -noout -text_pub")
+OWN_QUESTIONS = re.compile(r"version -v -d|x509 -in \S+ -noout -text|pkey -in \S+ -noout -text_pub")
 
 
 def logged(log: Path, kind: str) -> list[list[str]]:

@@ -180,14 +180,14 @@ def test_versions_of_programs(
     fake_process: FakeProcess, tmp_path: Path, printed: str, status: int, saying: str | None
 ) -> None:
     """Programs that are not on this machine: only OpenSSL 1.1.1 and newer is used."""
-    fake_process.register(["openssl", "version"], stdout=printed.encode(), returncode=status)
+    fake_process.register(["openssl", "version", "-v", "-d"], stdout=printed.encode(), returncode=status)
     if saying is None:
         runner = launch("/bin/bash", "", {}, lambda finished: None, tmp_path)
         assert runner.program == "/bin/bash"
     else:
         with pytest.raises(Unfit, match=saying):
             launch("/bin/bash", "", {}, lambda finished: None, tmp_path)
-    assert [list(call) for call in fake_process.calls] == [["openssl", "version"]]
+    assert [list(call) for call in fake_process.calls] == [["openssl", "version", "-v", "-d"]]
 
 
 def test_questions_make_nothing_and_are_told(fake_process: FakeProcess, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from otaopenssl.cli import session, terminal
+from otaopenssl.cli import session
 from otaopenssl.cli.options import Running
 from otaopenssl.durable import read_bounded
 from otaopenssl.errors import BadInput, Error, NotApproved, Unfit, quoted, raise_all, reason
@@ -59,21 +59,13 @@ def evidence(
 
     Raises NotApproved where the approval or the policy cannot be read, and what is wrong with a seal.
     """
-    signer = None if running.seal is None else _signer(running)
+    who = None if running.seal is None else signer(running)
     intent = _intent(running, server, procedure, texts, needs_ca=command != "root")
     permission, refusal = examined(intent, read_policy())
     if refusal is None:
         _check_texts(procedure)
-    keeping = Keeping(command, server, procedure, texts, {**server.places(), **(places or {})}, signer, running.site)
+    keeping = Keeping(command, server, procedure, texts, {**server.places(), **(places or {})}, who, running.site)
     return launcher(running, server, permission, uuid), Evidence(keeping, permission, refusal)
-
-
-def warn_if_not_approved(running: Running, server: Server, procedure: Procedure, *, needs_ca: bool = True) -> None:
-    """Say of what a dry-run prints that it would not run."""
-    try:
-        permitted(_intent(running, server, procedure, (), needs_ca=needs_ca), read_policy())
-    except Error as error:
-        terminal.warn(f"this would not run: {error.message}; see 'otaopenssl approve --check'")
 
 
 def _intent(
@@ -89,7 +81,7 @@ def _check_texts(procedure: Procedure | None) -> None:
         procedure.check_all()
 
 
-def _signer(running: Running) -> Signer:
+def signer(running: Running) -> Signer:
     """Who seals. Raises BadInput or Unfit with all that is wrong."""
     seal = running.seal
     if seal is None:

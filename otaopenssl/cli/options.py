@@ -77,7 +77,7 @@ SealFiles = Annotated[
 PassphraseFile = Annotated[
     str | None,
     typer.Option(
-        "--passphrase-file", metavar="FILE", help="The sealing key's passphrase.  [default: asked for at the terminal]"
+        "--passphrase-file", metavar="FILE", help="The passphrase of the key.  [default: asked for at the terminal]"
     ),
 ]
 

@@ -4,7 +4,16 @@ from typing import Annotated
 
 import typer
 
-from otaopenssl.cli.options import Directory, Json
+from otaopenssl.cli.options import (
+    Directory,
+    Json,
+    OpenSSL,
+    PassphraseFile,
+    ProcedureName,
+    Running,
+    ServerName,
+    seal_of,
+)
 
 procedure_app = typer.Typer(help="The audited texts: the commands that run, and no others.", rich_markup_mode=None)
 config_app = typer.Typer(help="The OpenSSL configuration files in certs/.", rich_markup_mode=None)
@@ -92,3 +101,36 @@ def config_diff(context: typer.Context, directory: Directory = None) -> None:
 
     if reading.config_diff(context.obj.narrowed(directory)):
         raise typer.Exit(1)
+
+
+def approve(
+    context: typer.Context,
+    openssl_only: Annotated[
+        bool, typer.Option("--openssl-only", help="Add the openssl of this machine, and change nothing else.")
+    ] = False,
+    check: Annotated[bool, typer.Option("--check", help="Tell what differs today; write nothing.")] = False,
+    sign: Annotated[
+        tuple[str, str] | None,
+        typer.Option("--sign", metavar="CERT KEY", help="Add the signature of this certificate's owner."),
+    ] = None,
+    passphrase_file: PassphraseFile = None,
+    server_name: ServerName = None,
+    procedure: ProcedureName = None,
+    json: Json = False,
+    directory: Directory = None,
+    openssl: OpenSSL = None,
+) -> None:
+    """Approve what is here today: texts, configuration files, fleet root CA, openssl, environment.
+
+    Writes approval.json, to be reviewed as a diff and committed. From then on nothing else runs in this project: what
+    differs by a byte is refused with exit 3, and no openssl is started.
+
+    \b
+    Example:
+      otaopenssl approve
+    """
+    from otaopenssl.cli import approving
+
+    place = context.obj.narrowed(directory, openssl)
+    running = Running(place, server_name, procedure, json=json, seal=seal_of(sign, passphrase_file))
+    approving.approve(running, openssl_only=openssl_only, check=check)
