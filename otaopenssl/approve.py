@@ -36,10 +36,12 @@ def approve(server: Server, procedure: Procedure, runner: Runner) -> Written:
     procedure.check_all()
     before = read_approval(server.project_dir)
     build = _build(server, runner)
-    others = [] if before is None else [one for one in before.approval.builds if one.program != build.program]
+    builds = [] if before is None else list(before.approval.builds)
+    if build not in builds:
+        builds = [build, *(one for one in builds if one.program != build.program)]
     names = procedure.text_names()
     materials = gathered(server, procedure, names, names, None, None)
-    return _put(server, before, as_approval(materials, [build, *others]))
+    return _put(server, before, as_approval(materials, builds))
 
 
 def approve_openssl(server: Server, runner: Runner) -> Written:

@@ -65,10 +65,15 @@ def _files(approval: Approval, materials: Materials, needs_ca: bool) -> Iterator
         if found is None and name.removeprefix("certs/") in CONFIG_NAMES:
             # This run does not use it. One that does renders it, and then it is compared.
             continue
-        if name == CA_CRT and name not in approval.files and not needs_ca:
+        if name == CA_CRT and name not in approval.files:
+            # Told once, below, of runs that need it.
             continue
         got = "no such file" if found is None else _sha256(found.sha256)
         yield from _unequal(name, _sha256(approval.files.get(name), "not approved"), got)
+    if needs_ca and CA_CRT not in approval.files:
+        found = materials.files.get(CA_CRT)
+        got = "no such file" if found is None else _sha256(found.sha256)
+        yield f"{CA_CRT}: expected not approved ('root' and 'server' alone are permitted without it), got {got}"
 
 
 def _environment(approved: Mapping[str, str], found: Mapping[str, str]) -> Iterator[str]:

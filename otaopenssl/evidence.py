@@ -16,7 +16,7 @@ from otaopenssl.approvers import SIGNATURES_NAME
 from otaopenssl.builds import OPENSSL_CNF, openssl_configs
 from otaopenssl.departures import DEPARTURES
 from otaopenssl.durable import not_writable
-from otaopenssl.errors import Error, Interrupted
+from otaopenssl.errors import Error
 from otaopenssl.interrupts import held
 from otaopenssl.layout import Server
 from otaopenssl.materials import CA_CRT, whole_environment
@@ -100,8 +100,8 @@ class Evidence:
 
         try:
             yield watch, commit
-        except (Error, Interrupted) as error:
-            line = account.told(Result.FAILED, reason=error.message)
+        except BaseException as error:
+            line = account.told(Result.FAILED, reason=getattr(error, "message", "") or str(error))
             raise
         finally:
             with held():
