@@ -74,6 +74,8 @@ def read_bounded(path: Path, largest: int = LARGEST_FILE) -> bytes:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         if not stat.S_ISREG(found.st_mode):
             raise OSError(errno.EINVAL, "no regular file", str(path))
+        if found.st_size > largest:
+            raise _too_large(path, largest)
         # By the system's own calls: a fleet reads a dozen small files a device.
         content = b""
         chunk = min(found.st_size, largest) + 1
@@ -82,8 +84,12 @@ def read_bounded(path: Path, largest: int = LARGEST_FILE) -> bytes:
     finally:
         os.close(descriptor)
     if len(content) > largest:
-        raise OSError(errno.EFBIG, f"more than {largest} bytes", str(path))
+        raise _too_large(path, largest)
     return content
+
+
+def _too_large(path: Path, largest: int) -> OSError:
+    return OSError(errno.EFBIG, f"more than {largest} bytes", str(path))
 
 
 def is_unfinished(name: str) -> bool:

@@ -16,6 +16,7 @@ import pytest
 from otaopenssl.records import RECORDS_NAME
 
 if TYPE_CHECKING:
+    from tests import seals
     from tests.servers import Pki
 
 CHECKOUT = Path(__file__).parent.parent
@@ -147,6 +148,16 @@ def pki(tmp_path_factory: pytest.TempPathFactory, real_openssl: str) -> "Pki":
     from tests.servers import Pki
 
     return Pki(tmp_path_factory.mktemp("pki"))
+
+
+@pytest.fixture(scope="session")
+def record_pki(tmp_path_factory: pytest.TempPathFactory, real_openssl: str) -> "seals.Pki":
+    """Certificates for the seals of records, and for devices."""
+    from tests import seals
+
+    for tool in ("bash", "jq", "basenc"):
+        require(shutil.which(tool) is not None, f"no {tool} in PATH")
+    return seals.Pki(tmp_path_factory.mktemp("records"))
 
 
 Resign = Callable[[str], None]

@@ -22,8 +22,8 @@ credentials id_list included locks measured policy program reports script signin
 account approvers builds configs fleet_root plan records scratch serials server_directory vouching workbench
 execution materials recovery
 differences gateway_root permission record rehearsal trials
-evidence gate gateway issuance server show
-approve device fleet_block root
+evidence gate gateway issuance proof record_rules server show
+approve audit device fleet_block root
 fleet issued_list rehearse rehearse_script
 fleet_script
 cli

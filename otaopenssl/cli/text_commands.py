@@ -134,3 +134,36 @@ def approve(
     place = context.obj.narrowed(directory, openssl)
     running = Running(place, server_name, procedure, json=json, seal=seal_of(sign, passphrase_file))
     approving.approve(running, openssl_only=openssl_only, check=check)
+
+
+def audit(
+    context: typer.Context,
+    records: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[RECORD]...", help="Records, by name or path; all where none is named."),
+    ] = None,
+    trust: Annotated[
+        str | None,
+        typer.Option("--trust", metavar="CERT", help="The CA of the sealing certificates, or the one that seals."),
+    ] = None,
+    proof: Annotated[
+        str | None, typer.Option("--proof", metavar="UUID", help="Print the proof that a record tells of this device.")
+    ] = None,
+    server_name: ServerName = None,
+    json: Json = False,
+    directory: Directory = None,
+    openssl: OpenSSL = None,
+) -> None:
+    """Check the records of what was issued.
+
+    Their digests and chains, the commands against the texts and the approval, the seals, and the certificates in the
+    devices directory against the records. Exit 1 with each finding; nothing is changed.
+
+    \b
+    Example:
+      otaopenssl audit --trust sealer.crt
+    """
+    from otaopenssl.cli import auditing
+
+    running = Running(context.obj.narrowed(directory, openssl), server_name, json=json)
+    auditing.audit(running, records or [], trust=trust, uuid=proof)

@@ -1,0 +1,182 @@
+"""One use case: whether records are whole, in their chain, sealed, and tell of the certificates that are there."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from otaopenssl import locks
+from otaopenssl.account import Result
+from otaopenssl.digest import sha256
+from otaopenssl.errors import Error, Failed, Unfit, quoted
+from otaopenssl.layout import CERTIFICATE_NAME, Server
+from otaopenssl.outputs import first_complaint, pem_blocks
+from otaopenssl.program import Launch
+from otaopenssl.questions import INTACT, SEALERS
+from otaopenssl.record_rules import (
+    LineCheck,
+    Statement,
+    Told,
+    approval_findings,
+    bounded,
+    read_statement,
+    text_findings,
+)
+from otaopenssl.records import SUMS_NAME, open_dir, parse_sums, record_dirs, records_dir
+from otaopenssl.recovery import certificate_digest
+from otaopenssl.runner import Runner
+from otaopenssl.statement import LINES_NAME, NO_DIGEST, STATEMENT_NAME
+
+
+class Audited(NamedTuple):
+    """What an audit has come to: how many records and lines were read, and each finding, with its record's name."""
+
+    records: int
+    lines: int
+    findings: list[tuple[str, str]]
+
+
+def audit(server: Server, names: Sequence[str], trust: Path | None, launch: Launch) -> Audited:
+    """What is wrong with the records of these names, or with all and with what they tell of the devices.
+
+    ``trust`` is the certificate of whoever must have sealed them, or of his CA. Changes nothing. Raises Unfit where
+    there are no such records.
+    """
+    chain, findings = _chain(server)
+    listed = [name for _, name in chain]
+    for name in names:
+        if not (records_dir(server) / name).is_dir():
+            raise Unfit(
+                f"no record {quoted(name)} in {quoted(server.shown(records_dir(server)))}", hint="see its names"
+            )
+    told: dict[str | None, str] = {}
+    known: set[Told] = set()
+    lines = 0
+    runner: Runner | None = None
+    for number, (digest, name) in enumerate(chain):
+        directory = records_dir(server) / name
+        if names and name not in names:
+            continue
+        before = chain[number - 1][0] if number else NO_DIGEST
+        try:
+            statement = read_statement(directory)
+            check = LineCheck(statement)
+        except (ValueError, KeyError, TypeError, Error) as error:
+            findings.append((name, f"{STATEMENT_NAME}: {error}"))
+            continue
+        if _is_to_be_checked(directory, statement, trust):
+            runner = runner or launch()
+        found = bounded(_record(directory, statement, check, (digest, before), trust, runner))
+        findings += [(name, finding) for finding in found]
+        lines += check.size
+        told |= {one.uuid: one.certificate_sha256 for one in check.told}
+        known |= set(check.told)
+    if not names:
+        findings += [("", finding) for finding in bounded(_unlisted(server, listed))]
+        findings += [("", finding) for finding in bounded(_devices(server, told, known))]
+    return Audited(len(names or chain), lines, findings)
+
+
+def _chain(server: Server) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    path = records_dir(server) / SUMS_NAME
+    if not records_dir(server).is_dir():
+        where = quoted(server.shown(records_dir(server)))
+        raise Unfit(f"there are no records: {where} is not there", hint="choose the server with '--server-name NAME'")
+    try:
+        chain = parse_sums(path.read_text("ascii"))
+    except (OSError, ValueError) as error:
+        return [], [(SUMS_NAME, f"it cannot be read, or a line is none of it: {error}")]
+    twice = len(chain) != len({name for _, name in chain})
+    return chain, [(SUMS_NAME, "a record stands in it twice")] if twice else []
+
+
+def _record(
+    directory: Path,
+    statement: Statement,
+    check: LineCheck,
+    digests: tuple[str, str],
+    trust: Path | None,
+    runner: Runner | None,
+) -> Iterator[str]:
+    """What is wrong with one record; ``digests`` are those of SHA256SUMS of its statement, and of the one before."""
+    if statement.sha256 != digests[0]:
+        yield f"{STATEMENT_NAME} is another than the one in {SUMS_NAME}"
+    if statement.byproducts.get("previous-statement") != digests[1]:
+        yield f"the statement names another before it than {SUMS_NAME}"
+    yield from text_findings(statement)
+    yield from approval_findings(directory, statement)
+    yield from check.findings(directory / LINES_NAME)
+    yield from _seal(directory, statement, check, trust, runner)
+
+
+def _is_to_be_checked(directory: Path, statement: Statement, trust: Path | None) -> bool:
+    return trust is not None or statement.digest("seal") is not None or _seal_path(directory).exists()
+
+
+def _seal(
+    directory: Path, statement: Statement, check: LineCheck, trust: Path | None, runner: Runner | None
+) -> Iterator[str]:
+    path, digest = _seal_path(directory), statement.digest("seal")
+    if digest is None and not path.exists():
+        # Where nothing was approved no openssl may be started, not for a seal either.
+        if trust is not None and check.results != {Result.REFUSED}:
+            yield "it is not sealed"
+        return
+    if digest is None or not path.is_file() or runner is None:
+        yield "its seal is gone" if digest is not None else "it has a seal that the statement does not name"
+        return
+    content = str(directory / STATEMENT_NAME)
+    if trust is None:
+        question = INTACT.argv(file=str(path), content=content)
+    else:
+        try:
+            seconds = str(int(datetime.fromisoformat(statement.finished).timestamp()))
+        except ValueError:
+            yield "its end is no time"
+            return
+        question = SEALERS.argv(file=str(path), content=content, ca=str(trust), seconds=seconds)
+    finished = runner.run([question], cwd=directory)
+    if not finished.is_good:
+        yield f"its seal does not hold: {first_complaint(finished.stderr) or 'openssl refuses it'}"
+    elif [sha256(block.der or b"") for block in pem_blocks(finished.stdout)] != [digest]:
+        yield "it is sealed by another certificate than the one that the statement names"
+
+
+def _seal_path(directory: Path) -> Path:
+    return directory / f"{STATEMENT_NAME}.p7s"
+
+
+def _unlisted(server: Server, listed: Sequence[str]) -> Iterator[str]:
+    for directory in record_dirs(server):
+        if directory.name not in listed:
+            marker = open_dir(server) / directory.name
+            if not marker.exists():
+                yield f"record {directory.name} is not in {SUMS_NAME}"
+            elif not locks.is_held(marker):
+                yield f"record {directory.name} is of a run that died: the next run seals it"
+
+
+def _devices(server: Server, told: dict[str | None, str], known: set[Told]) -> Iterator[str]:
+    """Certificates that are gone or others than the last record tells, and those that none tells of."""
+    if None in told and certificate_digest(server.ca_crt_path) != told[None]:
+        yield "ca.crt is gone or another than recorded"
+    there: set[str] = set()
+    for path in server.devices_dir.iterdir() if server.devices_dir.is_dir() else ():
+        digest = certificate_digest(path / CERTIFICATE_NAME) if path.is_dir() else None
+        if digest is None:
+            continue
+        there.add(path.name)
+        if Told(path.name, digest) not in known:
+            yield f"device {path.name}: its certificate is issued, but not recorded"
+        elif told[path.name] != digest:
+            yield f"device {path.name}: its certificate is another than the last one recorded"
+    for uuid in told:
+        if uuid is not None and uuid not in there:
+            yield f"device {uuid}: its certificate is recorded, but gone"
+
+
+def failure(audited: Audited) -> Failed:
+    """The error for an audit with findings."""
+    details = [f"{name}: {finding}" if name else finding for name, finding in audited.findings]
+    words = f"{len(details)} of what must hold does not" if len(details) > 1 else "something that must hold does not"
+    return Failed(words, hint="compare with a copy from elsewhere, and find out who changed it", details=details)

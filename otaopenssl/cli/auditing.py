@@ -1,0 +1,55 @@
+"""The command that checks records, and proves that a device is in one."""
+
+from pathlib import Path
+
+from otaopenssl import audit as audits
+from otaopenssl.cli import session, terminal
+from otaopenssl.cli.defaults import Defaults
+from otaopenssl.cli.options import Running
+from otaopenssl.durable import read_bounded
+from otaopenssl.errors import BadInput, Unfit, quoted, reason
+from otaopenssl.ids import parse_device_uuid
+from otaopenssl.outputs import pem_blocks
+from otaopenssl.proof import proof
+from otaopenssl.records import RECORD_NAME
+
+
+def audit(running: Running, records: list[str], *, trust: str | None, uuid: str | None) -> None:
+    """Print what was checked, or the proof of one device. Raises Failed with every finding."""
+    running = Defaults(running.place).running(running)
+    server = session.server(running)
+    if uuid is not None:
+        if records or trust is not None:
+            raise BadInput("'--proof' takes neither records nor '--trust'", hint="give '--proof UUID' alone")
+        terminal.result_json(proof(server, parse_device_uuid(uuid)))
+        return
+    names = [_name(record) for record in records]
+    anchor = None if trust is None else _trusted(session.project_dir(running.place), trust)
+    audited = audits.audit(server, names, anchor, session.launcher(running, server))
+    if running.json:
+        found = [{"record": name, "finding": finding} for name, finding in audited.findings]
+        terminal.result_json({"records": audited.records, "lines": audited.lines, "findings": found})
+    if audited.findings:
+        raise audits.failure(audited)
+    if not running.json:
+        sealed = "" if trust is None else f", sealed by whom {trust} vouches for"
+        terminal.result(f"{audited.records} records of {audited.lines} lines hold{sealed}")
+
+
+def _name(record: str) -> str:
+    """The name of a record, of which the path may be given."""
+    name = record.rstrip("/").rpartition("/")[2]
+    if not RECORD_NAME.fullmatch(name):
+        raise BadInput(f"{quoted(record)} is no record", hint="name a directory of those in records/")
+    return name
+
+
+def _trusted(here: Path, file: str) -> Path:
+    try:
+        blocks = pem_blocks(read_bounded(here / file))
+    except (OSError, ValueError) as error:
+        words = reason(error) if isinstance(error, OSError) else "it is no name of a file"
+        raise Unfit(f"--trust {quoted(file)} cannot be read: {words}", hint="give a PEM certificate") from error
+    if not any(block.label == "CERTIFICATE" for block in blocks):
+        raise Unfit(f"--trust {quoted(file)} holds no PEM certificate", hint="give a PEM certificate")
+    return here / file

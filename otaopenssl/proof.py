@@ -1,0 +1,39 @@
+"""The proof that one device's line is in a sealed statement, without the other lines. Source: RFC 9162, 2.1.3."""
+
+import json
+from typing import Any
+
+from otaopenssl.digest import sha256
+from otaopenssl.errors import Unfit, quoted
+from otaopenssl.ids import DeviceUUID
+from otaopenssl.layout import Server
+from otaopenssl.merkle import inclusion_path, leaf_hash
+from otaopenssl.records import SUMS_NAME, parse_sums, records_dir
+from otaopenssl.statement import LINES_NAME, STATEMENT_NAME
+
+PROOF_FORMAT = "otaopenssl-proof/1"
+
+
+def proof(server: Server, uuid: DeviceUUID) -> dict[str, Any]:
+    """The proof of the last line that tells of the device. Raises Unfit where no record does, or one is malformed."""
+    try:
+        chain = parse_sums((records_dir(server) / SUMS_NAME).read_text("ascii"))
+        for _, name in reversed(chain):
+            directory = records_dir(server) / name
+            lines = (directory / LINES_NAME).read_bytes().split(b"\n")[:-1]
+            # Most lines are of other devices, and need not be parsed.
+            wanted = json.dumps(uuid).encode("ascii")
+            for index in reversed(range(len(lines))):
+                if wanted in lines[index] and json.loads(lines[index])["uuid"] == uuid:
+                    return {
+                        "format": PROOF_FORMAT,
+                        "record": name,
+                        "statement_sha256": sha256((directory / STATEMENT_NAME).read_bytes()),
+                        "index": index,
+                        "size": len(lines),
+                        "line": lines[index].decode("utf-8"),
+                        "path": [one.hex() for one in inclusion_path([leaf_hash(line) for line in lines], index)],
+                    }
+    except (OSError, ValueError, KeyError) as error:
+        raise Unfit(f"the records cannot be read: {error}", hint="see what is wrong: otaopenssl audit") from error
+    raise Unfit(f"no record tells of device {quoted(uuid)}", hint="choose the server with '--server-name NAME'")

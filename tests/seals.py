@@ -1,0 +1,42 @@
+"""Certificates for the seals of records, and for the devices that they tell of."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from otaopenssl.digest import sha256
+from tests.certificates import der_in
+from tests.conftest import openssl
+
+
+class Pki:
+    """Certificates for seals and devices, made once."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        (directory / "sign.cnf").write_text("[ext]\nbasicConstraints = CA:FALSE\n")
+        for name in ("seal-ca", "foreign-ca", "ca"):
+            self.make(name, "")
+        self.make("seal", "seal-ca")
+        self.make("other", "seal-ca")
+        self.make("foreign", "foreign-ca")
+        for name in ("v0", "v1", "v2", "d1", "stray"):
+            self.make(name, "ca")
+        self.now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.123Z")
+
+    def make(self, name: str, issuer: str) -> None:
+        by = ["-CA", f"{issuer}.crt", "-CAkey", f"{issuer}.key", "-config", "sign.cnf", "-extensions", "ext"]
+        key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", f"{name}.key"]
+        openssl("req", "-x509", *key, "-subj", f"/CN={name}", "-days", "99", "-out", f"{name}.crt",
+                *(by if issuer else []), cwd=self.directory)  # fmt: skip
+
+    def certificate(self, name: str) -> Path:
+        return self.directory / f"{name}.crt"
+
+    def digest(self, name: str) -> str:
+        return sha256(der_in(self.certificate(name)))
+
+    def seal(self, statement: Path, *signers: str, options: tuple[str, ...] = ("-cades",)) -> None:
+        """Seal a statement, by one or more."""
+        keys = [word for name in signers for word in ("-signer", f"{name}.crt", "-inkey", f"{name}.key")]
+        names = ["-in", str(statement), "-out", f"{statement}.p7s"]
+        openssl("cms", "-sign", "-binary", *options, "-outform", "DER", *keys, *names, cwd=self.directory)

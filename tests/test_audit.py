@@ -1,0 +1,297 @@
+"""Every change to a record, or to a certificate that one tells of, is found."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from otaopenssl.digest import sha256
+from otaopenssl.merkle import MerkleTree
+from tests.conftest import CHECKOUT, Ran, openssl, run, tree
+from tests.fleets import write_ids
+from tests.test_records import records
+
+
+@pytest.fixture(scope="session")
+def _sealed(_pristine: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with an approval, and a sealed record each of a root, a fleet, a device and a refused device."""
+    project = tmp_path_factory.mktemp("sealed") / "project"
+    project.mkdir()
+    for name in ("sealer", "stranger"):
+        subject = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}"]
+        openssl("req", *subject, "-keyout", f"{name}.key", "-out", f"{name}.crt", "-days", "2", cwd=project.parent)
+    seal = ["--seal", "../sealer.crt", "../sealer.key"]
+    assert run("root", *seal, cwd=project).status == 0
+    assert run("approve", cwd=project).status == 0
+    write_ids(project / "ids", [f"d{number}" for number in range(5)])
+    assert run("fleet", "--ids", "ids", *seal, cwd=project).status == 0
+    assert run("device", "--uuid", "last", *seal, cwd=project).status == 0
+    return project
+
+
+@pytest.fixture
+def sealed(_sealed: Path, tmp_path: Path) -> Path:
+    """A copy of that project; records name the place of the first one, which does not matter to an audit."""
+    shutil.copytree(_sealed.parent, tmp_path / "copy", symlinks=True)
+    return tmp_path / "copy" / "project"
+
+
+def audited(project: Path, *arguments: str) -> Ran:
+    before = tree(project.parent)
+    ran = run("audit", *(arguments or ("--trust", "../sealer.crt")), cwd=project)
+    assert tree(project.parent) == before
+    assert "Traceback" not in ran.err
+    return ran
+
+
+def found(project: Path, words: str) -> None:
+    """The audit ends with 1 and says so."""
+    ran = audited(project)
+    assert ran.status == 1, ran.err
+    assert words in ran.err, ran.err
+    assert len(ran.error_lines) == 1
+
+
+def test_good_records_hold(sealed: Path) -> None:
+    """Nothing is found in records that nobody has changed, also by name and by path, with and without trust."""
+    ran = audited(sealed)
+    assert (ran.status, ran.out) == (0, "3 records of 7 lines hold, sealed by whom ../sealer.crt vouches for\n"), (
+        ran.err
+    )
+    assert audited(sealed, records(sealed)[1].name, str(records(sealed)[2])).status == 0
+    document = json.loads(audited(sealed, "--json").out)
+    assert document == {"records": 3, "lines": 7, "findings": []}
+
+
+def lines_changed(change: Callable[[list[bytes]], list[bytes]]) -> Callable[[Path], None]:
+    def apply(project: Path) -> None:
+        path = records(project)[1] / "devices.jsonl"
+        path.write_bytes(b"".join(change(path.read_bytes().splitlines(keepends=True))))
+
+    return apply
+
+
+LINES = {
+    "edited": lambda lines: [*lines[:2], lines[2].replace(b'"made"', b'"lost"'), *lines[3:]],
+    "one byte": lambda lines: [lines[0].replace(b"-days", b"-dayz"), *lines[1:]],
+    "deleted": lambda lines: [*lines[:2], *lines[3:]],
+    "first deleted": lambda lines: lines[1:],
+    "last deleted": lambda lines: lines[:-1],
+    "reordered": lambda lines: [lines[1], lines[0], *lines[2:]],
+    "twice": lambda lines: [*lines, lines[-1]],
+    "truncated": lambda lines: [*lines[:-1], lines[-1][:100]],
+    "no end": lambda lines: [*lines[:-1], lines[-1][:-1]],
+    "empty": lambda lines: [],
+    "garbage": lambda lines: [*lines, b"\xff\0\n"],
+}
+
+
+@pytest.mark.parametrize("change", LINES.values(), ids=LINES.keys())
+def test_changed_lines(sealed: Path, change: Callable[[list[bytes]], list[bytes]]) -> None:
+    """A line that is edited, deleted, moved, doubled or cut is found."""
+    lines_changed(change)(sealed)
+    found(sealed, "devices.jsonl is another than the statement's subject")
+
+
+def resealed(project: Path, change: Callable[[dict[str, Any]], None], by: str = "sealer") -> None:
+    """Change the last statement, seal it anew, and put it into the chain: what only its content can betray."""
+    record = records(project)[-1]
+    path = record / "statement.json"
+    document = json.loads(path.read_text())
+    change(document)
+    path.write_text(json.dumps(document))
+    (record / "statement.json.p7s").unlink()
+    signing = ["-signer", str(project.parent / f"{by}.crt"), "-inkey", str(project.parent / f"{by}.key")]
+    files = ["-in", "statement.json", "-outform", "DER", "-out", "statement.json.p7s"]
+    openssl("cms", "-sign", "-binary", "-cades", *signing, *files, cwd=record)
+    sums = project / "myservername" / "records" / "SHA256SUMS"
+    *others, _ = sums.read_text().splitlines(keepends=True)
+    sums.write_text("".join(others) + f"{sha256(path.read_bytes())}  {record.name}/statement.json\n")
+
+
+def definition(document: dict[str, Any]) -> Any:
+    return document["predicate"]["buildDefinition"]
+
+
+def _another_dependency(name: str) -> Callable[[dict[str, Any]], None]:
+    def change(document: dict[str, Any]) -> None:
+        for one in definition(document)["resolvedDependencies"]:
+            if one["name"] == name:
+                one["digest"]["sha256"] = "0" * 64
+
+    return change
+
+
+def _byproduct(number: int) -> Callable[[dict[str, Any]], None]:
+    def change(document: dict[str, Any]) -> None:
+        document["predicate"]["runDetails"]["byproducts"][number]["digest"]["sha256"] = "1" * 64
+
+    return change
+
+
+def _text(document: dict[str, Any]) -> None:
+    lines = definition(document)["internalParameters"]["procedure"]["texts"][0]["lines"]
+    lines[-1] = lines[-1].replace("-noout", "-nout")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (_another_dependency("openssl"), "openssl is none of the approved builds"),
+        (_another_dependency("libcrypto"), "openssl is none of the approved builds"),
+        (_another_dependency("openssl.cnf"), "openssl is none of the approved builds"),
+        (_another_dependency("certs/client.cnf"), "certs/client.cnf is not the approved one"),
+        (_another_dependency("ca.crt"), "ca.crt is not the approved one"),
+        (_another_dependency("procedure/device.sh"), "another digest than procedure/device.sh"),
+        (_another_dependency("approval.json"), "approval.json is gone or another"),
+        (_another_dependency("seal"), "sealed by another certificate"),
+        (_byproduct(0), "merkle-root is another"),
+        (_byproduct(1), "last-line is another"),
+        (_byproduct(2), "names another before it"),
+        (_text, "its lines are not those of its digest"),
+        (lambda d: definition(d)["internalParameters"]["environment"].update(PATH="/x"), "environment is not the appr"),
+        (lambda d: definition(d)["externalParameters"]["places"].update(CWD="/x"), "device.sh:6: expected"),
+        (lambda d: d["subject"][0]["digest"].update(sha256="0" * 64), "another than the statement's subject"),
+        (lambda d: d.update(predicateType="x"), "it is of another kind"),
+    ],
+)
+def test_changed_statements(sealed: Path, change: Callable[[dict[str, Any]], None], words: str) -> None:
+    """A statement that does not fit its record is found, even where it is sealed and chained anew by its owner."""
+    resealed(sealed, change)
+    found(sealed, words)
+
+
+def test_another_seal(sealed: Path) -> None:
+    """A seal by another key is found, as is one that is gone or cut."""
+    resealed(sealed, lambda _document: None, by="stranger")
+    found(sealed, "its seal does not hold")
+    assert "sealed by another certificate" in audited(sealed, records(sealed)[-1].name).err
+    (records(sealed)[-1] / "statement.json.p7s").write_bytes(b"0")
+    found(sealed, "its seal does not hold")
+    (records(sealed)[-1] / "statement.json.p7s").unlink()
+    found(sealed, "its seal is gone")
+
+
+def test_a_statement_without_a_seal(sealed: Path) -> None:
+    """Where somebody must have sealed, a record without a seal is found."""
+    assert run("device", "--uuid", "unsealed", cwd=sealed).status == 0
+    found(sealed, "it is not sealed")
+
+
+def test_commands_that_are_none_of_the_texts(sealed: Path) -> None:
+    """A line whose command is another than its text's is found, where all digests and the seal were made anew."""
+    path = records(sealed)[-1] / "devices.jsonl"
+    line = path.read_bytes().replace(b'"365"', b'"999"')[:-1]
+    path.write_bytes(line + b"\n")
+    merkle = MerkleTree()
+    merkle.add(line)
+
+    def change(document: dict[str, Any]) -> None:
+        document["subject"][0]["digest"]["sha256"] = sha256(line + b"\n")
+        byproducts = document["predicate"]["runDetails"]["byproducts"]
+        byproducts[0]["digest"]["sha256"] = merkle.root()
+        byproducts[1]["digest"]["sha256"] = sha256(line)
+
+    resealed(sealed, change)
+    found(sealed, "device.sh:7: expected")
+    assert len(audited(sealed).err.splitlines()) == 3
+
+
+@pytest.mark.parametrize("change", ["edited", "deleted", "reordered", "emptied", "gone"])
+def test_the_chain_of_statements(sealed: Path, change: str) -> None:
+    """SHA256SUMS that is edited, cut or reordered is found."""
+    path = sealed / "myservername" / "records" / "SHA256SUMS"
+    lines = path.read_text().splitlines(keepends=True)
+    changed = {
+        "edited": ["0" * 64 + lines[0][64:], *lines[1:]],
+        "deleted": [lines[0], lines[2]],
+        "reordered": [lines[1], lines[0], lines[2]],
+        "emptied": [],
+    }
+    path.write_text("".join(changed.get(change, [])))
+    if change == "gone":
+        path.unlink()
+    found(sealed, "SHA256SUMS")
+
+
+def test_certificates_and_records(sealed: Path) -> None:
+    """A certificate that is gone, exchanged or recorded nowhere is found; so is a record that is gone."""
+    devices = sealed / "myservername" / "devices"
+    shutil.copytree(devices / "d1", devices / "more")
+    found(sealed, "device more: its certificate is issued, but not recorded")
+    shutil.rmtree(devices / "more")
+    shutil.copy(devices / "d1" / "client.pem", devices / "d2" / "client.pem")
+    found(sealed, "device d2: its certificate is issued, but not recorded")
+    shutil.rmtree(devices / "d2")
+    found(sealed, "device d2: its certificate is recorded, but gone")
+
+
+def test_a_record_that_is_gone(sealed: Path) -> None:
+    """A record that was taken out is found."""
+    shutil.rmtree(records(sealed)[1])
+    found(sealed, "statement.json")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (["nonsense"], 2),
+        (["20260101T000000Z-0123456789ab"], 4),
+        (["--trust", "none"], 4),
+        (["--trust", "ids"], 4),
+        (["--proof", "nobody"], 4),
+        (["--proof", "a b"], 2),
+        (["--proof", "d1", "--trust", "x"], 2),
+        (["--server-name", "none"], 4),
+    ],
+)
+def test_bad_input(sealed: Path, arguments: list[str], status: int) -> None:
+    """What cannot be audited is told in one line, with a hint."""
+    ran = audited(sealed, *arguments)
+    assert ran.status == status, ran.err
+    assert len(ran.error_lines) == 1
+    assert "hint:" in ran.err
+
+
+def test_a_proof_leads_to_the_root(sealed: Path) -> None:
+    """A device's proof leads from its line to the Merkle root of the statement."""
+    proof = json.loads(run("audit", "--proof", "d3", cwd=sealed).out)
+    record = sealed / "myservername" / "records" / proof["record"]
+    assert proof["statement_sha256"] == sha256((record / "statement.json").read_bytes())
+    assert json.loads(proof["line"])["uuid"] == "d3"
+    assert proof["size"] == 5
+    assert proof["line"].encode() == (record / "devices.jsonl").read_bytes().splitlines()[proof["index"]]
+
+
+def verified(project: Path, record: Path, *proof: str) -> subprocess.CompletedProcess[str]:
+    """What docs/verify.sh says, which knows nothing of the tool."""
+    command = ["bash", str(CHECKOUT / "docs" / "verify.sh"), str(record), "../sealer.crt", *proof]
+    return subprocess.run(command, cwd=project, check=False, capture_output=True, text=True)
+
+
+def test_verify_sh_accepts_what_the_tool_has_written(sealed: Path) -> None:
+    """The script for third parties accepts each record and a proof, with and without the lines of the others."""
+    for record in records(sealed):
+        checked = verified(sealed, record)
+        assert checked.returncode == 0, checked.stdout + checked.stderr
+        assert "FAIL" not in checked.stdout
+    record = records(sealed)[1]
+    (sealed / "proof").write_text(run("audit", "--proof", "d3", cwd=sealed).out)
+    assert verified(sealed, record, "proof").returncode == 0
+    (record / "devices.jsonl").unlink()
+    proven = verified(sealed, record, "proof")
+    assert proven.returncode == 0, proven.stdout
+    assert "d3 made" in proven.stdout
+
+
+@pytest.mark.parametrize("change", LINES.values(), ids=LINES.keys())
+def test_verify_sh_finds_changed_lines(sealed: Path, change: Callable[[list[bytes]], list[bytes]]) -> None:
+    """What the audit finds the script finds, too."""
+    lines_changed(change)(sealed)
+    checked = verified(sealed, records(sealed)[1])
+    assert checked.returncode == 1
+    assert "FAIL" in checked.stdout
