@@ -62,7 +62,7 @@ def test_sdist(built: Path) -> None:
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     top = {"Makefile", "README.md", "LICENSE", "CHANGELOG.md", "pyproject.toml", "PKG-INFO", ".gitignore"}
-    assert names == tracked("otaopenssl", "templates", "tests", ".ci") | top
+    assert names == tracked("otaopenssl", "templates", "docs", "tests", ".ci") | top
 
 
 def test_the_wheel_runs(built: Path, tmp_path: Path) -> None:
