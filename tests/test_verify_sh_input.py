@@ -14,6 +14,7 @@ from tests.records import Bent, Json, Record, Tree
 from tests.seals import Pki
 from tests.verify_sh import failed, verify
 
+OTHER_LINES = "../20261125T052401Z-000000000001/devices.jsonl"
 FILES = [
     "devices.jsonl",
     "statement.json",
@@ -22,7 +23,7 @@ FILES = [
     "../SHA256SUMS",
     "../../proof.json",
     "../../devices/v1/client.pem",
-    "../20261125T052401Z-000000000001/devices.jsonl",
+    OTHER_LINES,
     "../20261125T052403Z-000000000003/statement.json",
 ]
 GARBAGE = {
@@ -83,8 +84,11 @@ def test_what_is_skipped(record_pki: Pki, tmp_path: Path) -> None:
     assert ran.out.endswith(f"      v0 there already, serial 4F, certificate {digest}\n")
 
 
-@pytest.mark.parametrize("garbage", GARBAGE)
-@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize(
+    ("file", "garbage"),
+    # Another record that tells of nothing says nothing of this one: it is found where it is checked itself.
+    [(file, one) for file in FILES for one in GARBAGE if file != OTHER_LINES or one not in ("empty", "null")],
+)
 def test_garbage(record_pki: Pki, tmp_path: Path, file: str, garbage: str) -> None:
     """Whatever a file holds, it is said that something is wrong, and with the proof nothing is proven."""
     tree = Tree(record_pki, tmp_path, Bent(proof=lambda _: None))
