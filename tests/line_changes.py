@@ -179,7 +179,7 @@ def commands() -> Iterator[tuple[str, Case]]:
         "a place not filled in": Bent(lines=word(0, 2, "./myservername/devices/v1/pkey.pem", "${device_dir}/pkey.pem")),
         "one word more": Bent(lines=lambda record: record.lines[0]["steps"][2]["argv"][0].append("-x509")),
         "one process more": Bent(lines=lambda record: record.lines[0]["steps"][5]["argv"].append(["cat"])),
-        "to": Bent(lines=step(0, 4, to="/tmp/x")),
+        "to": Bent(lines=step(0, 4, to="/srv/x")),
         "no to": Bent(lines=lambda record: record.lines[0]["steps"][4].pop("to")),
         "step": Bent(lines=step(0, 3, step="device.sh:8")),
         "of another text": Bent(lines=step(0, 3, step="root.sh:7")),
