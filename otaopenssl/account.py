@@ -18,7 +18,7 @@ from otaopenssl.runner import Finished
 from otaopenssl.steps import BoundStep
 from otaopenssl.wholeness import Issued
 
-LONGEST_STDERR = 2000
+_LONGEST_TEXT = 2000
 _PEM = re.compile(r"-----BEGIN [^-\n]*-----.*?(?:-----END [^-\n]*-----|\Z)", re.DOTALL)
 
 
@@ -39,17 +39,13 @@ class _Performed(NamedTuple):
 
 
 class Account:
-    """What was done for one device (or, without an identity, for a fleet root CA), from now on.
-
-    ``is_told`` says that a line was made of it.
-    """
+    """What was done for one device (or, without an identity, for a fleet root CA), from now on."""
 
     def __init__(self, identity: Identity | None = None, device_dir: str = "") -> None:
         self._identity = identity
         self._prefix = f"{device_dir}/"
         self._begin = timestamp(datetime.now(UTC))
         self._performed: list[_Performed] = []
-        self.is_told = False
 
     def add(self, text: str, bound: BoundStep, finished: Finished | None, outputs: Mapping[str, Written]) -> None:
         """Remember a step of a text that was carried out, or tried; ``finished`` is of one that openssl ran for."""
@@ -57,7 +53,6 @@ class Account:
 
     def told(self, result: Result, issued: Issued | None = None, reason: str = "") -> bytes:
         """The line, without what chains it to others: a JSON object in ASCII."""
-        self.is_told = True
         uuid, device_id = self._identity or (None, None)
         document: dict[str, Any] = {
             "begin": self._begin,
@@ -97,7 +92,7 @@ class Account:
 
 def without_pem(text: str) -> str:
     """What may be told of a text of openssl's: no PEM block, nor the beginning of one, and not too much."""
-    return _PEM.sub("(PEM)", text)[:LONGEST_STDERR]
+    return _PEM.sub("(PEM)", text)[:_LONGEST_TEXT]
 
 
 def timestamp(when: datetime) -> str:

@@ -49,6 +49,10 @@ class Approval(NamedTuple):
     builds: tuple[Build, ...]
     environment: Mapping[str, str]
 
+    def builds_of(self, program_sha256: str | None) -> list[Build]:
+        """The builds of the program with this digest."""
+        return [build for build in self.builds if build.program == program_sha256]
+
 
 def approved_text(content: bytes) -> ApprovedText:
     """A text as an approval holds it."""

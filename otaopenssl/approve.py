@@ -15,7 +15,7 @@ from otaopenssl.layout import Server
 from otaopenssl.materials import as_approval, gathered
 from otaopenssl.permission import ApprovalFile
 from otaopenssl.questions import INTACT
-from otaopenssl.runner import Runner
+from otaopenssl.runner import Finished, Runner
 from otaopenssl.signing import Signer, check_can_sign, signed
 from otaopenssl.texts import Procedure
 
@@ -60,28 +60,19 @@ def sign(server: Server, procedure: Procedure, runner: Runner, signer: Signer) -
     """
     before = _required(server)
     check_can_sign(runner)
-    path = server.project_dir / SIGNATURES_NAME
     with scratch.directory() as directory:
         (directory / APPROVAL_NAME).write_bytes(before.content)
         name = "seal.sh"
-        if before.signatures is not None:
-            (directory / SIGNATURES_NAME).write_bytes(before.signatures)
-            if _is_intact(runner, directory):
-                name = "seal-add.sh"
-            else:
-                (directory / SIGNATURES_NAME).unlink()
+        if before.signatures is not None and _checked(runner, directory, before.signatures).is_good:
+            name = "seal-add.sh"
+        else:
+            (directory / SIGNATURES_NAME).unlink(missing_ok=True)
         made = read_bounded(signed(runner, procedure.text(name), directory, APPROVAL_NAME, signer))
-        (directory / SIGNATURES_NAME).write_bytes(made)
-        question = _intact_question(directory)
-        finished = runner.run([question], cwd=directory)
-        if not finished.is_good:
-            raise Failed("the signature that was made does not hold", hint="check which openssl runs")
-        hold_for_good()
-        try:
-            replace(path, made)
-        except OSError as error:
-            raise not_writable(error, server.shown(path)) from error
-    return distinct_signers(finished.stdout)
+        checked = _checked(runner, directory, made)
+    if not checked.is_good:
+        raise Failed("the signature that was made does not hold", hint="check which openssl runs")
+    _write(server, SIGNATURES_NAME, made)
+    return distinct_signers(checked.stdout)
 
 
 def _required(server: Server) -> ApprovalFile:
@@ -100,18 +91,22 @@ def _put(server: Server, before: ApprovalFile | None, approval: Approval) -> Wri
     content = dump_approval(approval)
     if before is not None and before.content == content:
         return Written.UNCHANGED
-    path = server.project_dir / APPROVAL_NAME
+    _write(server, APPROVAL_NAME, content)
+    return Written.WRITTEN
+
+
+def _write(server: Server, name: str, content: bytes) -> None:
+    """Make or replace a file of the project directory. Raises Unfit."""
+    path = server.project_dir / name
     hold_for_good()
     try:
         replace(path, content)
     except OSError as error:
         raise not_writable(error, server.shown(path)) from error
-    return Written.WRITTEN
 
 
-def _is_intact(runner: Runner, directory: Path) -> bool:
-    return runner.run([_intact_question(directory)], cwd=directory).is_good
-
-
-def _intact_question(directory: Path) -> tuple[str, ...]:
-    return INTACT.argv(file=str(directory / SIGNATURES_NAME), content=str(directory / APPROVAL_NAME))
+def _checked(runner: Runner, directory: Path, signatures: bytes) -> Finished:
+    """What openssl says of these signatures, put beside the approval that lies in the directory."""
+    path = directory / SIGNATURES_NAME
+    path.write_bytes(signatures)
+    return runner.run([INTACT.argv(file=str(path), content=str(directory / APPROVAL_NAME))], cwd=directory)

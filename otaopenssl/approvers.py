@@ -24,7 +24,7 @@ def check_signers(approvers: Approvers, content: bytes, signatures: bytes | None
     Starts one process, where there is something to check: the verifier, whose digest is compared before.
     """
     if signatures is None:
-        words = f"{APPROVAL_NAME} is not signed: expected {_people(approvers.signers)}, got no {SIGNATURES_NAME}"
+        words = f"{APPROVAL_NAME} is not signed: expected {people(approvers.signers)}, got no {SIGNATURES_NAME}"
         raise NotApproved(words, hint=_HINT)
     check_is_roots(approvers.ca_path)
     got = measure(approvers.verifier).sha256
@@ -36,7 +36,7 @@ def check_signers(approvers: Approvers, content: bytes, signatures: bytes | None
         raise _refused(finished)
     found = distinct_signers(finished.stdout)
     if found < approvers.signers:
-        words = f"{APPROVAL_NAME}: expected the signatures of {_people(approvers.signers)}, got those of {found}"
+        words = f"{APPROVAL_NAME}: expected the signatures of {people(approvers.signers)}, got those of {found}"
         raise NotApproved(words, hint=_HINT)
 
 
@@ -74,5 +74,6 @@ def _refused(finished: Finished) -> NotApproved:
     return NotApproved(f"the signatures in {SIGNATURES_NAME} do not hold: {said}", hint=_HINT)
 
 
-def _people(quantity: int) -> str:
+def people(quantity: int) -> str:
+    """So many people, in words."""
     return f"{quantity} {'person' if quantity == 1 else 'people'}"

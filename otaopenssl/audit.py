@@ -10,6 +10,7 @@ from otaopenssl.account import Result
 from otaopenssl.digest import sha256
 from otaopenssl.errors import Error, Failed, Unfit, quoted
 from otaopenssl.layout import CERTIFICATE_NAME, Server
+from otaopenssl.measured import certificate_digest
 from otaopenssl.outputs import first_complaint, pem_blocks
 from otaopenssl.program import Launch
 from otaopenssl.questions import INTACT, SEALERS
@@ -22,10 +23,9 @@ from otaopenssl.record_rules import (
     read_statement,
     text_findings,
 )
-from otaopenssl.records import SUMS_NAME, open_dir, parse_sums, record_dirs, records_dir
-from otaopenssl.recovery import certificate_digest
+from otaopenssl.records import SUMS_NAME, open_dir, read_chain, record_dirs, records_dir
 from otaopenssl.runner import Runner
-from otaopenssl.statement import LINES_NAME, NO_DIGEST, STATEMENT_NAME
+from otaopenssl.statement import LINES_NAME, NO_DIGEST, SEAL_NAME, STATEMENT_NAME
 
 
 class Audited(NamedTuple):
@@ -78,12 +78,11 @@ def audit(server: Server, names: Sequence[str], trust: Path | None, launch: Laun
 
 
 def _chain(server: Server) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    path = records_dir(server) / SUMS_NAME
     if not records_dir(server).is_dir():
         where = quoted(server.shown(records_dir(server)))
         raise Unfit(f"there are no records: {where} is not there", hint="choose the server with '--server-name NAME'")
     try:
-        chain = parse_sums(path.read_text("ascii"))
+        chain = read_chain(server)
     except (OSError, ValueError) as error:
         return [], [(SUMS_NAME, f"it cannot be read, or a line is none of it: {error}")]
     twice = len(chain) != len({name for _, name in chain})
@@ -143,7 +142,7 @@ def _seal(
 
 
 def _seal_path(directory: Path) -> Path:
-    return directory / f"{STATEMENT_NAME}.p7s"
+    return directory / SEAL_NAME
 
 
 def _unlisted(server: Server, listed: Sequence[str]) -> Iterator[str]:

@@ -33,14 +33,6 @@ class Order(NamedTuple):
         """The values of the places of device.sh."""
         return self.server.device_places(self.uuid, self.device_id)
 
-    def text_names(self) -> tuple[str, ...]:
-        """The texts that are carried out."""
-        return ("device.sh",) if self.gateway is None else ("device.sh", self.gateway.text_name)
-
-    def gateway_places(self) -> dict[str, str]:
-        """The values of the places of the gateway's text."""
-        return {} if self.gateway is None else self.gateway.places()
-
 
 class Device(NamedTuple):
     """A device that was made, and the facts of its certificate.

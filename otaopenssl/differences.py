@@ -25,11 +25,6 @@ def differences(approval: Approval, materials: Materials, *, needs_ca: bool) -> 
     ]
 
 
-def build_in(approval: Approval, program_sha256: str | None) -> list[Build]:
-    """The approved builds of the program with this digest."""
-    return [build for build in approval.builds if build.program == program_sha256]
-
-
 def _audited(approval: Approval, materials: Materials, needs_ca: bool) -> Iterator[str]:
     """What differs of the texts, and of the files that they name."""
     yield from _unequal("procedure", approval.procedure, str(materials.procedure))
@@ -68,11 +63,9 @@ def _files(approval: Approval, materials: Materials, needs_ca: bool) -> Iterator
         if name == CA_CRT and name not in approval.files:
             # Told once, below, of runs that need it.
             continue
-        got = "no such file" if found is None else _sha256(found.sha256)
-        yield from _unequal(name, _sha256(approval.files.get(name), "not approved"), got)
+        yield from _unequal(name, _sha256(approval.files.get(name), "not approved"), _got(found))
     if needs_ca and CA_CRT not in approval.files:
-        found = materials.files.get(CA_CRT)
-        got = "no such file" if found is None else _sha256(found.sha256)
+        got = _got(materials.files.get(CA_CRT))
         yield f"{CA_CRT}: expected not approved ('root' and 'server' alone are permitted without it), got {got}"
 
 
@@ -90,7 +83,7 @@ def _openssl(approval: Approval, materials: Materials) -> Iterator[str]:
     files = materials.program
     if files is None:
         return
-    builds = build_in(approval, files.program.sha256)
+    builds = approval.builds_of(files.program.sha256)
     if not builds:
         expected = " or ".join(f"{_sha256(build.program)} ({build.version})" for build in approval.builds)
         yield from _unequal(f"openssl {files.program.path}", expected or "none", _sha256(files.program.sha256))
@@ -105,17 +98,18 @@ def _build(build: Build, files: ProgramFiles, configs: Mapping[str, Measured]) -
     for name, approved in (("libssl", build.libssl), ("libcrypto", build.libcrypto)):
         found = files.libraries.get(name)
         shown = name if found is None else f"{name} {found.path}"
-        yield from _unequal(shown, _sha256(approved), _sha256(None if found is None else found.sha256))
+        yield from _unequal(shown, _sha256(approved), _got(found))
     for name in dict.fromkeys((*build.configs, *configs)):
-        found = configs.get(name)
-        got = "no such file" if found is None else _sha256(found.sha256)
-        yield from _unequal(
-            f"openssl.cnf {name}", _sha256(build.configs[name]) if name in build.configs else "not approved", got
-        )
+        expected = _sha256(build.configs[name]) if name in build.configs else "not approved"
+        yield from _unequal(f"openssl.cnf {name}", expected, _got(configs.get(name)))
 
 
 def _unequal(what: str, expected: str, got: str) -> list[str]:
     return [] if expected == got else [f"{what}: expected {expected}, got {got}"]
+
+
+def _got(found: Measured | None) -> str:
+    return _sha256(None if found is None else found.sha256)
 
 
 def _digest_of(text: ApprovedText | None) -> str:

@@ -72,7 +72,7 @@ class Evidence:
                 raise self._refusal
             yield
         except Error as error:
-            if self._record is None and self._records == 0 and error.status != 2:
+            if not self._records and error.status != 2:
                 # What it was refused for counts, not that this could not be written down.
                 with suppress(Error):
                     self.add([account.told(Result.REFUSED, reason=error.message)])
@@ -87,8 +87,7 @@ class Evidence:
 
         The block calls ``Commit`` just before it publishes.
         """
-        self.begin(runner)
-        watch = self.watch()
+        watch = self.begin(runner)
         part = Part(self.part_path())
         line = b""
 
@@ -108,8 +107,11 @@ class Evidence:
                 self.add([line] if line else [])
                 part.remove()
 
-    def begin(self, runner: Runner) -> None:
-        """Begin the record. Raises Unfit where it cannot be written, Failed where it could not be sealed."""
+    def begin(self, runner: Runner) -> Watch:
+        """Begin the record, all configuration files being there; what must not change from now on.
+
+        Raises Unfit where the record cannot be written, Failed where it could not be sealed, and NotApproved.
+        """
         self._versions["openssl"] = runner.version
         materials = self._permission.materials
         if not materials.openssl_configs and runner.openssl_dir:
@@ -125,9 +127,6 @@ class Evidence:
             self._seal = seal
         with held():
             self._open()
-
-    def watch(self) -> Watch:
-        """What must not change from now on, all configuration files being there. Raises NotApproved."""
         self._permission = self._permission.settled()
         return self._permission.watch()
 
@@ -137,7 +136,7 @@ class Evidence:
 
     def add(self, lines: Sequence[bytes]) -> None:
         """Have the lines in the record; where there is no server directory they are of nothing that was made."""
-        if self._record is None and self._records == 0:
+        if not self._records:
             if not self._keeping.server.server_dir.is_dir():
                 return
             with held():

@@ -60,10 +60,6 @@ class FleetOrder(NamedTuple):
     is_fail_fast: bool = False
     gateway: Optional["GatewayOrder"] = None
 
-    def text_names(self) -> tuple[str, ...]:
-        """The texts that are carried out for a device."""
-        return ("device.sh",) if self.gateway is None else ("device.sh", self.gateway.text_name)
-
 
 class Summary:
     """What came of a fleet: how many devices were made, were there, failed.
@@ -123,8 +119,7 @@ def _fleet(
     issuance, runner = prepared(server, order.procedure, order.gateway, launch, quantity=to_make)
     with configs.provided(server, issuance.text):
         if evidence is not None:
-            evidence.begin(runner)
-            issuance = issuance._replace(watch=evidence.watch())
+            issuance = issuance._replace(watch=evidence.begin(runner))
         run = _Run(order, issuance, tell, evidence)
         with run.begun():
             run.through(executor)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from otaopenssl.durable import read_bounded
 from otaopenssl.errors import Error, Failed, Unfit, quoted, raise_all, reason
+from otaopenssl.file_state import state_of
 from otaopenssl.layout import Server
 from otaopenssl.leaf import parse_leaf
 from otaopenssl.outputs import (
@@ -104,13 +105,8 @@ def require(server: Server, runner: Runner) -> CertificateReport:
 
 def _state(path: Path) -> _State | None:
     """None of a file that is not there, or cannot be read."""
-    if not os.access(path, os.R_OK):
-        return None
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_size, found.st_mtime_ns
+    found = state_of(path) if os.access(path, os.R_OK) else None
+    return None if found is None else (found.inode, found.size, found.modified_ns)
 
 
 def _name(certificate: bytes) -> bytes | None:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from otaopenssl.approval import APPROVAL_NAME, parse_approval
 from otaopenssl.approvers import SIGNATURES_NAME, check_signers
 from otaopenssl.builds import program_files
-from otaopenssl.differences import build_in, differences
+from otaopenssl.differences import differences
 from otaopenssl.durable import read_bounded
 from otaopenssl.errors import NotApproved, quoted, reason
 from otaopenssl.layout import Server
@@ -120,10 +120,10 @@ def _materials(
     if intent.program is not None:
 
         def is_approved(digest: str | None) -> bool:
-            return is_trusted if approved is None else bool(build_in(approved.approval, digest))
+            return is_trusted if approved is None else bool(approved.approval.builds_of(digest))
 
         files = program_files(intent.program, intent.server.project_dir, is_approved)
-        builds = build_in(approved.approval, files.program.sha256) if approved is not None else []
+        builds = approved.approval.builds_of(files.program.sha256) if approved is not None else []
         # Where openssl.cnf is, only openssl could tell. It is compiled into what was approved.
         cnf = next((Path(path) for build in builds for path in build.configs), None)
     return gathered(intent.server, intent.procedure, names, intent.texts, files, cnf)

@@ -14,6 +14,7 @@ from otaopenssl.builds import ProgramFiles, openssl_configs
 from otaopenssl.digest import sha256
 from otaopenssl.environment import NO_TRUST_BUNDLE, environment
 from otaopenssl.errors import Error, Unfit, quoted
+from otaopenssl.file_state import state_of
 from otaopenssl.ids import DeviceUUID
 from otaopenssl.included import included
 from otaopenssl.layout import Server
@@ -75,14 +76,15 @@ def gathered(
     if procedure is None:
         return Materials(server, None, {}, {}, {}, frozenset(), program, configs_found)
     names = [name for name in procedure.text_names() if name in names]
+    texts = {name: approved_text(procedure.content(name)) for name in names}
     files, rendered = _configs(server, procedure, names, rendering)
     if os.path.lexists(server.ca_crt_path):
         files[CA_CRT] = measure(server.ca_crt_path)
     return Materials(
         server,
         procedure_name(procedure, server.project_dir),
-        {name: approved_text(procedure.content(name)) for name in names},
-        {name: measure(procedure.directory / name) for name in names},
+        texts,
+        {name: _known(procedure.directory / name, text) for name, text in texts.items()},
         files,
         rendered,
         program,
@@ -124,6 +126,11 @@ def as_approval(materials: Materials, builds: Iterable[Build]) -> Approval:
 def whole_environment(server: Server) -> dict[str, str]:
     """The whole environment of an openssl process, as an approval and a record hold it."""
     return environment(server.name, DeviceUUID("${DEVICE_UUID}")) | NO_TRUST_BUNDLE
+
+
+def _known(path: Path, text: ApprovedText) -> Measured:
+    """A text's file, which was read when the text was."""
+    return Measured(path, text.sha256, state_of(path))
 
 
 def _configs(

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from otaopenssl.digest import sha256
 from otaopenssl.durable import read_bounded
 from otaopenssl.file_state import FileState, state_of
+from otaopenssl.outputs import pem_blocks
 
 # A statically linked openssl has some 10 MiB.
 _LARGEST = 256 * 1024 * 1024
@@ -38,3 +39,12 @@ def measured(path: Path) -> tuple[Measured, bytes]:
     except OSError:
         return Measured(path, None, None), b""
     return Measured(path, sha256(content), state), content
+
+
+def certificate_digest(path: Path) -> str | None:
+    """The digest of the DER of a file's first certificate; None where there is none."""
+    try:
+        blocks = pem_blocks(read_bounded(path))
+    except OSError:
+        return None
+    return sha256(blocks[0].der) if blocks and blocks[0].der is not None else None

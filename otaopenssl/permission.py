@@ -73,7 +73,7 @@ class Permission(NamedTuple):
         program = self.materials.program
         if self.approval is None or program is None:
             return []
-        return [build for build in self.approval.approval.builds if build.program == program.program.sha256]
+        return self.approval.approval.builds_of(program.program.sha256)
 
     def watch(self) -> Watch:
         """What must not change from now on."""

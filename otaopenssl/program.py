@@ -63,10 +63,7 @@ def launch(
     except Failed as error:
         raise _unusable(error.message) from error
     printed = finished.stdout.decode("utf-8", "replace")
-    version = parse_version(printed)
-    fault = _version_fault(runner, finished, version)
-    if fault is not None or version is None:
-        raise _unusable(fault or "")
+    version = _usable_version(runner, finished, printed)
     return runner._replace(version=version.line, openssl_dir=parse_openssl_dir(printed))
 
 
@@ -74,15 +71,16 @@ def _unusable(fault: str) -> Unfit:
     return Unfit(f"no usable openssl: {fault}", hint="name an OpenSSL 1.1.1 or newer with '--openssl PATH'")
 
 
-def _version_fault(runner: Runner, finished: Finished, version: Version | None) -> str | None:
-    """Why the runner's program cannot be used, if it cannot."""
+def _usable_version(runner: Runner, finished: Finished, printed: str) -> Version:
+    """The version that the program has told. Raises Unfit where it cannot be used."""
     shown = quoted(runner.program)
     if not finished.is_good:
-        return f"{shown} {describe_statuses(finished)}"
+        raise _unusable(f"{shown} {describe_statuses(finished)}")
+    version = parse_version(printed)
     if version is None:
-        return f"{shown} does not say its version"
+        raise _unusable(f"{shown} does not say its version")
     if version.product != "OpenSSL":
-        return f"{shown} is {version.line}, expected OpenSSL"
+        raise _unusable(f"{shown} is {version.line}, expected OpenSSL")
     if version.number < _OLDEST_VERSION:
-        return f"{shown} is {version.line}, expected 1.1.1 or newer"
-    return None
+        raise _unusable(f"{shown} is {version.line}, expected 1.1.1 or newer")
+    return version

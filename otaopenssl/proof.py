@@ -8,7 +8,7 @@ from otaopenssl.errors import Unfit, quoted
 from otaopenssl.ids import DeviceUUID
 from otaopenssl.layout import Server
 from otaopenssl.merkle import inclusion_path, leaf_hash
-from otaopenssl.records import SUMS_NAME, parse_sums, records_dir
+from otaopenssl.records import read_chain, records_dir
 from otaopenssl.statement import LINES_NAME, STATEMENT_NAME
 
 PROOF_FORMAT = "otaopenssl-proof/1"
@@ -16,13 +16,12 @@ PROOF_FORMAT = "otaopenssl-proof/1"
 
 def proof(server: Server, uuid: DeviceUUID) -> dict[str, Any]:
     """The proof of the last line that tells of the device. Raises Unfit where no record does, or one is malformed."""
+    # Most lines are of other devices, and need not be parsed.
+    wanted = json.dumps(uuid).encode("ascii")
     try:
-        chain = parse_sums((records_dir(server) / SUMS_NAME).read_text("ascii"))
-        for _, name in reversed(chain):
+        for _, name in reversed(read_chain(server)):
             directory = records_dir(server) / name
             lines = (directory / LINES_NAME).read_bytes().split(b"\n")[:-1]
-            # Most lines are of other devices, and need not be parsed.
-            wanted = json.dumps(uuid).encode("ascii")
             for index in reversed(range(len(lines))):
                 if wanted in lines[index] and json.loads(lines[index])["uuid"] == uuid:
                     return {

@@ -15,17 +15,25 @@ from typing import NamedTuple
 from otaopenssl import locks
 from otaopenssl.account import timestamp
 from otaopenssl.digest import sha256
-from otaopenssl.durable import not_writable, sync_file, write_new
+from otaopenssl.durable import not_writable, replace, sync_file, write_new
 from otaopenssl.layout import Server
 from otaopenssl.merkle import MerkleTree
-from otaopenssl.records import MOST_LINES, append_statement, is_listed, last_statement, open_dir, records_dir
+from otaopenssl.records import MOST_LINES, append_statement, last_statement, open_dir, records_dir
 from otaopenssl.recovery import left_lines
 from otaopenssl.runner import Runner
 from otaopenssl.signing import Signer, signed
-from otaopenssl.statement import LINES_NAME, NO_DIGEST, STATEMENT_NAME, Beginning, End, statement
+from otaopenssl.statement import (
+    LINE_SCHEMA,
+    LINES_NAME,
+    NO_DIGEST,
+    SEAL_NAME,
+    STATEMENT_NAME,
+    Beginning,
+    End,
+    statement,
+)
 from otaopenssl.steps import Text
 
-SCHEMA = "otaopenssl-device/1"
 _PART_SUFFIX = ".part"
 
 
@@ -74,7 +82,7 @@ class Lines:
 
     def chained(self, facts: bytes) -> bytes:
         """The line of these facts, as the next one."""
-        head = f'{{"schema":"{SCHEMA}","sequence":{self.tree.size + 1},"previous":"{self.last}",'
+        head = f'{{"schema":"{LINE_SCHEMA}","sequence":{self.tree.size + 1},"previous":"{self.last}",'
         line = head.encode("ascii") + facts[1:]
         self._took(line)
         return line + b"\n"
@@ -134,9 +142,9 @@ class Record:
             last_statement(self._server),
         )
         content = statement(self._beginning, end, None if seal is None else seal.signer.sha256)
-        _put(self._dir / STATEMENT_NAME, content)
+        replace(self._dir / STATEMENT_NAME, content)
         if seal is not None:
-            (self._dir / f"{STATEMENT_NAME}.p7s").unlink(missing_ok=True)
+            (self._dir / SEAL_NAME).unlink(missing_ok=True)
             sync_file(signed(seal.runner, seal.text, self._dir, STATEMENT_NAME, seal.signer))
             sync_file(self._dir)
         append_statement(self._server, sha256(content), self.name)
@@ -204,7 +212,7 @@ def _seal_dead(server: Server, name: str, beginning: Beginning, parts: Sequence[
     statement_path = directory / STATEMENT_NAME
     marker = os.open(open_dir(server) / name, os.O_RDWR | os.O_CLOEXEC)
     record = Record(server, name, beginning, marker)
-    if statement_path.exists() and is_listed(server, _digest_of(statement_path)):
+    if statement_path.exists() and _digest_of(statement_path) == last_statement(server):
         record.leave()
         return
     directory.mkdir(exist_ok=True)
@@ -216,11 +224,6 @@ def _seal_dead(server: Server, name: str, beginning: Beginning, parts: Sequence[
         record.close(seal, is_complete=False)
     for part in parts:
         part.unlink()
-
-
-def _put(path: Path, content: bytes) -> None:
-    path.unlink(missing_ok=True)
-    write_new(path, content)
 
 
 def _digest_of(path: Path) -> str:

@@ -18,10 +18,17 @@ from otaopenssl.materials import CA_CRT
 from otaopenssl.merkle import MerkleTree
 from otaopenssl.procedure import parse_text
 from otaopenssl.records import MOST_LINES
-from otaopenssl.statement import BUILD_TYPE, LINES_NAME, NO_DIGEST, PREDICATE_TYPE, STATEMENT_NAME, STATEMENT_TYPE
+from otaopenssl.statement import (
+    BUILD_TYPE,
+    LINE_SCHEMA,
+    LINES_NAME,
+    NO_DIGEST,
+    PREDICATE_TYPE,
+    STATEMENT_NAME,
+    STATEMENT_TYPE,
+)
 from otaopenssl.steps import Text
 
-_SCHEMA = "otaopenssl-device/1"
 _MOST_FINDINGS = 20
 
 
@@ -169,7 +176,7 @@ class LineCheck:
     def _line(self, line: bytes, previous: str) -> Iterator[str]:
         try:
             facts = json.loads(line)
-            is_next = facts["schema"] == _SCHEMA and facts["sequence"] == self.size
+            is_next = facts["schema"] == LINE_SCHEMA and facts["sequence"] == self.size
             if not is_next or facts["previous"] != previous:
                 yield "it does not follow the line before it"
             result, steps = Result(facts["result"]), facts["steps"]

@@ -36,11 +36,6 @@ def last_statement(server: Server) -> str:
     return match[1] if match else NO_DIGEST
 
 
-def is_listed(server: Server, digest: str) -> bool:
-    """Whether the statement that was made last is the one of that digest."""
-    return last_statement(server) == digest
-
-
 def append_statement(server: Server, digest: str, record: str) -> None:
     """Put a statement at the end of the chain, synced. For a caller who holds the server's lock."""
     path = records_dir(server) / SUMS_NAME
@@ -57,10 +52,10 @@ def append_statement(server: Server, digest: str, record: str) -> None:
     sync_file(path.parent)
 
 
-def parse_sums(content: str) -> list[tuple[str, str]]:
-    """The digests and record names of SHA256SUMS, in order. Raises ValueError where a line is another."""
+def read_chain(server: Server) -> list[tuple[str, str]]:
+    """The digests and record names of SHA256SUMS, in order. Raises OSError, and ValueError where a line is another."""
     found = []
-    for line in content.splitlines():
+    for line in (records_dir(server) / SUMS_NAME).read_text("ascii").splitlines():
         match = _SUM.fullmatch(line)
         if match is None:
             raise ValueError(line)

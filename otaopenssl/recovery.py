@@ -6,11 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from otaopenssl.account import Result
-from otaopenssl.digest import sha256
-from otaopenssl.durable import read_bounded
 from otaopenssl.ids import parse_device_uuid
 from otaopenssl.layout import CERTIFICATE_NAME, Server
-from otaopenssl.outputs import pem_blocks
+from otaopenssl.measured import certificate_digest
 
 
 def left_lines(server: Server, told: Iterable[bytes], parts: Sequence[Path]) -> list[bytes]:
@@ -25,15 +23,6 @@ def left_lines(server: Server, told: Iterable[bytes], parts: Sequence[Path]) -> 
                 known.add(digest)
                 found.append(line if _published(server, facts.get("uuid")) == digest else _not_published(facts))
     return found
-
-
-def certificate_digest(path: Path) -> str | None:
-    """The digest of the DER of a file's first certificate; None where there is none."""
-    try:
-        blocks = pem_blocks(read_bounded(path))
-    except OSError:
-        return None
-    return sha256(blocks[0].der) if blocks and blocks[0].der is not None else None
 
 
 def _published(server: Server, uuid: str | None) -> str | None:

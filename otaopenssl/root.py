@@ -10,15 +10,14 @@ from typing import NamedTuple
 
 from otaopenssl import configs, locks, server_directory, workbench
 from otaopenssl.account import Account
-from otaopenssl.digest import sha256
-from otaopenssl.durable import read_bounded
 from otaopenssl.errors import Error, Failed, Unfit, quoted
 from otaopenssl.evidence import Commit, Evidence, kept, of_one
 from otaopenssl.execution import Execution
 from otaopenssl.fleet_root import require
 from otaopenssl.interrupts import held, hold_for_good
 from otaopenssl.layout import Server
-from otaopenssl.outputs import CertificateReport, pem_blocks
+from otaopenssl.measured import certificate_digest
+from otaopenssl.outputs import CertificateReport
 from otaopenssl.program import Launch, launch_unless
 from otaopenssl.runner import Runner
 from otaopenssl.script import Body, Script, here_documents, steps_of
@@ -87,8 +86,7 @@ def _made(server: Server, text: Text, runner: Runner, account: Account, evidence
         except Unfit as error:
             hint = "correct the config file that it was made by: ./certs/device_ca.cnf"
             raise Failed(f"the fleet root CA that was made is not fit: {error.message}", hint=hint) from error
-        certificate = pem_blocks(read_bounded(bench.staged.ca_crt_path))[0].der or b""
-        issued = Issued(report.serial, report.not_after, sha256(certificate))
+        issued = Issued(report.serial, report.not_after, certificate_digest(bench.staged.ca_crt_path) or "")
 
         def commit() -> None:
             told(issued)

@@ -23,7 +23,7 @@ _KINDS = {
 
 
 class Seal(NamedTuple):
-    """The table [seal]: the paths of a certificate, of its key, and of a file that holds the key's passphrase."""
+    """Who seals: the paths of a certificate, of its key, and of a file that holds the key's passphrase."""
 
     certificate: str
     key: str

@@ -11,6 +11,8 @@ BUILDER_ID = "urn:otaopenssl"
 NO_DIGEST = "0" * 64
 LINES_NAME = "devices.jsonl"
 STATEMENT_NAME = "statement.json"
+SEAL_NAME = f"{STATEMENT_NAME}.p7s"
+LINE_SCHEMA = "otaopenssl-device/1"
 
 
 class Dependency(NamedTuple):

@@ -2,7 +2,7 @@
 
 from otaopenssl import approve as approvals
 from otaopenssl.approval import APPROVAL_NAME
-from otaopenssl.approvers import SIGNATURES_NAME
+from otaopenssl.approvers import SIGNATURES_NAME, people
 from otaopenssl.cli import gating, session, terminal
 from otaopenssl.cli.defaults import Defaults
 from otaopenssl.cli.options import Running
@@ -30,8 +30,8 @@ def approve(running: Running, *, openssl_only: bool, check: bool) -> None:
         return
     runner = session.launcher(running, server)()
     if signing:
-        people = approvals.sign(server, procedure, runner, gating.signer(running))
-        terminal.note(f"{APPROVAL_NAME} is signed by {people} {'person' if people == 1 else 'people'}")
+        signers = approvals.sign(server, procedure, runner, gating.signer(running))
+        terminal.note(f"{APPROVAL_NAME} is signed by {people(signers)}")
         terminal.result(SIGNATURES_NAME)
         return
     if openssl_only:

@@ -7,9 +7,9 @@ from otaopenssl.cli import session, terminal
 from otaopenssl.cli.defaults import Defaults
 from otaopenssl.cli.options import Running
 from otaopenssl.durable import read_bounded
-from otaopenssl.errors import BadInput, Unfit, quoted, reason
+from otaopenssl.errors import BadInput, Unfit, quoted
 from otaopenssl.ids import parse_device_uuid
-from otaopenssl.outputs import pem_blocks
+from otaopenssl.outputs import CERTIFICATE, pem_blocks
 from otaopenssl.proof import proof
 from otaopenssl.records import RECORD_NAME
 
@@ -48,8 +48,8 @@ def _trusted(here: Path, file: str) -> Path:
     try:
         blocks = pem_blocks(read_bounded(here / file))
     except (OSError, ValueError) as error:
-        words = reason(error) if isinstance(error, OSError) else "it is no name of a file"
+        words = session.why_unread(error)
         raise Unfit(f"--trust {quoted(file)} cannot be read: {words}", hint="give a PEM certificate") from error
-    if not any(block.label == "CERTIFICATE" for block in blocks):
+    if not any(block.label == CERTIFICATE for block in blocks):
         raise Unfit(f"--trust {quoted(file)} holds no PEM certificate", hint="give a PEM certificate")
     return here / file

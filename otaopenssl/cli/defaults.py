@@ -5,7 +5,7 @@ import os
 from typing import TYPE_CHECKING
 
 from otaopenssl.cli import session
-from otaopenssl.cli.options import MOST_JOBS, Asking, Place, Running, Seal
+from otaopenssl.cli.options import MOST_JOBS, Asking, Place, Running
 from otaopenssl.durable import read_bounded
 from otaopenssl.errors import BadInput, Unfit, reason
 
@@ -38,7 +38,7 @@ class Defaults:
             place=given.place._replace(openssl=settings.openssl if openssl is None else openssl),
             server_name=given.server_name if is_named else settings.server_name,
             procedure=settings.procedure if procedure is None else procedure,
-            seal=_seal(settings) if given.seal is None else given.seal,
+            seal=settings.seal if given.seal is None else given.seal,
             site=settings.site,
         )
 
@@ -55,11 +55,6 @@ class Defaults:
         if given is not None or self.settings is None or self.settings.jobs is None:
             return given
         return str(self.settings.jobs)
-
-
-def _seal(settings: "Settings") -> Seal | None:
-    seal = settings.seal
-    return None if seal is None else Seal(seal.certificate, seal.key, seal.passphrase_file)
 
 
 def _settings(place: Place) -> "Settings | None":

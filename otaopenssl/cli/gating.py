@@ -2,11 +2,12 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from otaopenssl.cli import session
 from otaopenssl.cli.options import Running
 from otaopenssl.durable import read_bounded
-from otaopenssl.errors import BadInput, Error, NotApproved, Unfit, quoted, raise_all, reason
+from otaopenssl.errors import BadInput, Error, NotApproved, Unfit, quoted, raise_all
 from otaopenssl.evidence import Evidence, Keeping
 from otaopenssl.gate import Intent, examined, permitted
 from otaopenssl.ids import DeviceUUID
@@ -17,6 +18,9 @@ from otaopenssl.program import Launch
 from otaopenssl.runner import Runner
 from otaopenssl.signing import Signer
 from otaopenssl.texts import Procedure
+
+if TYPE_CHECKING:
+    from otaopenssl.gateway_root import GatewayOrder
 
 _LONGEST_PASSPHRASE = 1024
 
@@ -51,20 +55,24 @@ def evidence(
     command: str,
     server: Server,
     procedure: Procedure,
-    texts: tuple[str, ...],
-    places: dict[str, str] | None = None,
+    gateway: "GatewayOrder | None" = None,
     uuid: DeviceUUID | None = None,
 ) -> tuple[Launch, Evidence]:
     """What a run is launched by, and the evidence that it is to leave, which holds it to what was approved.
 
     Raises NotApproved where the approval or the policy cannot be read, and what is wrong with a seal.
     """
+    texts: tuple[str, ...] = ("root.sh" if command == "root" else "device.sh",)
+    places = server.places()
+    if gateway is not None:
+        texts += (gateway.text_name,)
+        places |= gateway.places()
     who = None if running.seal is None else signer(running)
     intent = _intent(running, server, procedure, texts, needs_ca=command != "root")
     permission, refusal = examined(intent, read_policy())
     if refusal is None:
         _check_texts(procedure)
-    keeping = Keeping(command, server, procedure, texts, {**server.places(), **(places or {})}, who, running.site)
+    keeping = Keeping(command, server, procedure, texts, places, who, running.site)
     return launcher(running, server, permission, uuid), Evidence(keeping, permission, refusal)
 
 
@@ -102,7 +110,7 @@ def _passphrase(here: Path, key: str, file: str | None) -> bytes:
         try:
             return read_bounded(here / file, _LONGEST_PASSPHRASE).partition(b"\n")[0]
         except (OSError, ValueError) as error:
-            words = reason(error) if isinstance(error, OSError) else "it is no name of a file"
+            words = session.why_unread(error)
             hint = "give '--passphrase-file FILE' that holds the passphrase in its first line"
             raise Unfit(f"passphrase file {quoted(file)} cannot be read: {words}", hint=hint) from error
     try:

@@ -23,7 +23,7 @@ def root(running: Running, *, if_missing: bool) -> None:
     if running.dry_run:
         session.print_script(roots.script(server, procedure, session.program_for_script(running.place)), running)
         return
-    launch, evidence = gating.evidence(running, "root", server, procedure, ("root.sh",))
+    launch, evidence = gating.evidence(running, "root", server, procedure)
     made = roots.make_root(server, procedure, launch, if_missing=if_missing, evidence=evidence)
     path = server.shown(server.ca_crt_path)
     if running.json:
@@ -66,9 +66,7 @@ def device(running: Running, asking: Asking, *, uuid: str | None, device_id: str
     if running.dry_run:
         session.print_script(devices.script(order, session.program_for_script(running.place)), running)
         return
-    launch, evidence = gating.evidence(
-        running, "device", order.server, order.procedure, order.text_names(), order.gateway_places(), order.uuid
-    )
+    launch, evidence = gating.evidence(running, "device", order.server, order.procedure, order.gateway, order.uuid)
     made = devices.make_device(order, launch, evidence)
     for warning in made.warnings:
         terminal.warn(warning)

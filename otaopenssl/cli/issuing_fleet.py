@@ -14,7 +14,7 @@ from otaopenssl.cli import gating, session, terminal
 from otaopenssl.cli.defaults import Defaults
 from otaopenssl.cli.options import MOST_JOBS, Asking, Running
 from otaopenssl.cli.progress import Progress, progress
-from otaopenssl.errors import BadInput, Error, Interrupted, NotApproved, PartlyFailed, Unfit, quoted, raise_all, reason
+from otaopenssl.errors import BadInput, Error, Interrupted, NotApproved, PartlyFailed, Unfit, quoted, raise_all
 from otaopenssl.fleet import FleetOrder, Summary
 from otaopenssl.fleet_block import Outcome
 from otaopenssl.id_list import MOST_DEVICES, IDList, drawn_ids, read_ids
@@ -48,8 +48,7 @@ def fleet(running: Running, asking: Asking, options: FleetOptions) -> None:
 
             session.print_script(FleetScript(order, session.program_for_script(running.place)), running)
             return
-        places = {} if order.gateway is None else order.gateway.places()
-        launch, evidence = gating.evidence(running, "fleet", order.server, order.procedure, order.text_names(), places)
+        launch, evidence = gating.evidence(running, "fleet", order.server, order.procedure, order.gateway)
         issued_list = _issued_list(options, order)
         with progress(order.ids.quantity) as shown:
             told = _Told(shown, issued_list)
@@ -136,7 +135,7 @@ def _ids(options: FleetOptions, project_dir: Path) -> IDList:
         with (project_dir / options.ids).open("rb") as file:
             return read_ids(file, shown)
     except (OSError, ValueError) as error:
-        words = reason(error) if isinstance(error, OSError) else "it is no name of a file"
+        words = session.why_unread(error)
         raise Unfit(f"{shown} cannot be read: {words}", hint="give '--ids FILE'") from error
 
 

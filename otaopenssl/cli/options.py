@@ -1,9 +1,12 @@
 """The options that several commands share; light to import, since every start of the program needs them."""
 
 import os
-from typing import Annotated, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import typer
+
+if TYPE_CHECKING:
+    from otaopenssl.settings import Seal
 
 MOST_JOBS = 256
 
@@ -82,17 +85,14 @@ PassphraseFile = Annotated[
 ]
 
 
-class Seal(NamedTuple):
-    """Who seals a record, as it was given: the files of a certificate, of its key, and of the key's passphrase."""
-
-    certificate: str
-    key: str
-    passphrase_file: str | None = None
-
-
-def seal_of(files: tuple[str, str] | None, passphrase_file: str | None) -> Seal | None:
+def seal_of(files: tuple[str, str] | None, passphrase_file: str | None) -> "Seal | None":
     """Who seals, by the options."""
-    return None if files is None else Seal(*files, passphrase_file)
+    if files is None:
+        return None
+    # Imported here because most runs name none.
+    from otaopenssl.settings import Seal
+
+    return Seal(*files, passphrase_file)
 
 
 class Place(NamedTuple):
@@ -116,7 +116,7 @@ class Running(NamedTuple):
     style: Literal["guide", "argv"] = "guide"
     json: bool = False
     verbose: bool = False
-    seal: Seal | None = None
+    seal: "Seal | None" = None
     site: str | None = None
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 from otaopenssl.cli import terminal
 from otaopenssl.cli.options import Place, Running
 from otaopenssl.environment import CHILD_PATH, environment
-from otaopenssl.errors import BadInput, Error, Unfit, quoted
+from otaopenssl.errors import BadInput, Error, Unfit, quoted, reason
 from otaopenssl.ids import DEFAULT_SERVER_NAME, DeviceUUID, parse_server_name
 from otaopenssl.layout import Server
 from otaopenssl.program import Launch, find_program, launch
@@ -78,16 +78,14 @@ def launcher(running: Running, server: Server, uuid: DeviceUUID | None = None) -
 
 def program_for_script(place: Place) -> str | None:
     """The program where a script must name it, since the search path in the script would find another or none."""
-    here = project_dir(place)
-    try:
-        program = find_program(place.openssl, _search_path(), here)
-    except Unfit:
+    named = program(place)
+    if named is None:
         return None
     try:
-        in_script = find_program(None, CHILD_PATH, here)
+        in_script = find_program(None, CHILD_PATH, project_dir(place))
     except Unfit:
-        return program
-    return None if Path(program).samefile(in_script) else program
+        return named
+    return None if Path(named).samefile(in_script) else named
 
 
 def print_script(script: Printable, running: Running) -> None:
@@ -103,6 +101,11 @@ def parse_out(value: str) -> str:
     if not value or "\0" in value or value.endswith("/"):
         raise BadInput(f"--out {quoted(value)} is no name of a file", hint="give '--out FILE'")
     return value
+
+
+def why_unread(error: OSError | ValueError) -> str:
+    """Why a file that the user has named cannot be read; a ValueError is of a name that holds a NUL."""
+    return reason(error) if isinstance(error, OSError) else "it is no name of a file"
 
 
 def refusals(checks: Iterable[tuple[Callable[[str], object], str | None]]) -> list[Error]:
