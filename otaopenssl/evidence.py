@@ -21,7 +21,7 @@ from otaopenssl.interrupts import held
 from otaopenssl.layout import Server
 from otaopenssl.materials import CA_CRT, whole_environment
 from otaopenssl.permission import Permission, Watch
-from otaopenssl.record import Part, Record, Seal, begun, part_path, seal_dead_runs
+from otaopenssl.record import Part, Record, Seal, begun, has_parts, part_path, seal_dead_runs
 from otaopenssl.records import records_dir
 from otaopenssl.runner import Runner
 from otaopenssl.signing import Signer, check_can_sign, signed
@@ -79,7 +79,11 @@ class Evidence:
             raise
         finally:
             with held():
-                self._end()
+                if self._record is not None and has_parts(self._keeping.server, self._run_id):
+                    # A worker that was given up may publish still: the next run seals the record, with what it tells.
+                    self._record.let_go()
+                else:
+                    self._end()
 
     @contextmanager
     def of_one(self, account: Account, runner: Runner) -> Iterator[tuple[Watch, Commit]]:

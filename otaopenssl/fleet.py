@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Optional
 
-from otaopenssl import configs, plan, serials
+from otaopenssl import configs, locks, plan, serials
 from otaopenssl.account import Account, Result
 from otaopenssl.errors import Error, Failed, Interrupted, NotApproved
 from otaopenssl.evidence import Evidence, kept
@@ -24,6 +24,7 @@ from otaopenssl.interrupts import held, hold_for_good
 from otaopenssl.issuance import Issuance, prepared
 from otaopenssl.layout import Server
 from otaopenssl.program import Launch
+from otaopenssl.recovery import written
 from otaopenssl.texts import Procedure
 
 if TYPE_CHECKING:
@@ -249,8 +250,11 @@ class _Run:
             self._tell = tell
 
     def _record(self, block: Block, outcomes: Sequence[Outcome]) -> None:
-        """Have the outcomes in the record; what cannot be written there the next run finds in the worker's part."""
-        if self._evidence is None:
+        """Have the outcomes in the record; what cannot be written there the next run finds in the worker's part.
+
+        So it does where a worker that was given up is still at work.
+        """
+        if self._evidence is None or (block.part_path is not None and locks.is_held(block.part_path)):
             return
         try:
             self._evidence.add([outcome.told() for outcome in outcomes])
@@ -267,7 +271,8 @@ class _Run:
             outcomes = future.result()
         else:
             died = Failed(f"its worker has died: {error or type(error).__name__}", hint="run the command again")
-            outcomes = tuple(after_death(block, identity, died) for identity in block.identities)
+            told = {} if block.part_path is None else written(block.part_path)
+            outcomes = tuple(after_death(block, identity, died, told) for identity in block.identities)
         self._not_makable += sum(one.result is Result.FAILED and one.identity in block.to_make for one in outcomes)
         return outcomes
 

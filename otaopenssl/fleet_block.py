@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from itertools import count
 from pathlib import Path
@@ -114,16 +114,21 @@ def lost_ground(issuance: Issuance) -> list[Error]:
     return [*writable, *configs.examine(server, issuance.text, {})]
 
 
-def after_death(block: Block, identity: Identity, died: Error) -> Outcome:
-    """What there is of a device whose worker has died."""
+def after_death(block: Block, identity: Identity, died: Error, written: Mapping[str, bytes]) -> Outcome:
+    """What there is of a device whose worker has died; ``written`` is what that had in its part of the record."""
     if not os.path.lexists(block.issuance.server.device_path(identity.uuid)):
         return not_made(identity, died)
     try:
         found = examined(block.issuance, identity)
     except Exception:  # what a worker has died of may happen here again
         return not_made(identity, died)
-    is_new = found.result is Result.THERE and identity in block.to_make
-    return found._replace(result=Result.MADE) if is_new else found
+    if found.issued is None or identity not in block.to_make:
+        return found
+    if block.part_path is None:
+        return found._replace(result=Result.MADE)
+    line = written.get(found.issued.sha256)
+    # What the worker had not written down another run has made.
+    return found if line is None else found._replace(result=Result.MADE, line=line)
 
 
 def not_made(identity: Identity, error: Error | OSError) -> Outcome:

@@ -6,7 +6,7 @@ the run has died, and the next one seals what is there.
 
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -70,6 +70,15 @@ class Part:
 def part_path(server: Server, run_id: str) -> Path:
     """Where a worker of the run may put a part."""
     return open_dir(server) / f"{run_id}.{os.urandom(6).hex()}{_PART_SUFFIX}"
+
+
+def has_parts(server: Server, run_id: str) -> bool:
+    """Whether a part of the run is left, whose lines are not in the record."""
+    return bool(_parts(server, run_id))
+
+
+def _parts(server: Server, run_id: str) -> list[Path]:
+    return sorted(open_dir(server).glob(f"{run_id}.*{_PART_SUFFIX}"))
 
 
 class Lines:
@@ -201,7 +210,7 @@ def seal_dead_runs(server: Server, seal: Seal | None) -> None:
             with suppress(OSError):
                 (records_dir(server) / path.name).rmdir()
             continue
-        parts = sorted(folder.glob(f"{beginning.run_id}.*{_PART_SUFFIX}"))
+        parts = _parts(server, beginning.run_id)
         if not any(locks.is_held(part) for part in parts):
             _seal_dead(server, path.name, beginning, parts, seal)
 
@@ -217,13 +226,20 @@ def _seal_dead(server: Server, name: str, beginning: Beginning, parts: Sequence[
         return
     directory.mkdir(exist_ok=True)
     told = record.lines.recover()
-    record.lines.append(left_lines(server, told, parts))
+    record.lines.append(left_lines(server, [*told, *_told_before(server, name, beginning.run_id)], parts))
     if not record.lines.tree.size:
         record.discard()
     else:
         record.close(seal, is_complete=False)
     for part in parts:
         part.unlink()
+
+
+def _told_before(server: Server, name: str, run_id: str) -> Iterator[bytes]:
+    """The lines of the run's earlier records, which were full: the run may have died before it removed a part."""
+    for directory in records_dir(server).glob(f"*-{run_id}*"):
+        if directory.name != name:
+            yield from (directory / LINES_NAME).read_bytes().split(b"\n")[:-1]
 
 
 def _digest_of(path: Path) -> str:

@@ -1,7 +1,7 @@
 """What a run that died had written down of devices that its record does not tell of yet."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,22 @@ def left_lines(server: Server, told: Iterable[bytes], parts: Sequence[Path]) -> 
     known = {_parsed(line).get("certificate_sha256") for line in told}
     found = []
     for part in parts:
-        for line in part.read_bytes().split(b"\n")[:-1]:
-            facts = _parsed(line)
-            digest = facts.get("certificate_sha256")
-            if digest is not None and digest not in known:
+        for digest, line in written(part).items():
+            if digest not in known:
                 known.add(digest)
+                facts = _parsed(line)
                 found.append(line if _published(server, facts.get("uuid")) == digest else _not_published(facts))
     return found
+
+
+def written(part: Path) -> Mapping[str, bytes]:
+    """The lines of the devices that a worker was about to publish, by the digests of their certificates."""
+    try:
+        lines = part.read_bytes().split(b"\n")[:-1]
+    except FileNotFoundError:
+        return {}
+    found = {_parsed(line).get("certificate_sha256"): line for line in lines}
+    return {digest: line for digest, line in found.items() if digest is not None}
 
 
 def _published(server: Server, uuid: str | None) -> str | None:

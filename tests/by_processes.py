@@ -10,14 +10,13 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from otaopenssl.account import Result
-from otaopenssl.environment import environment
-from otaopenssl.fleet import FleetOrder, make_fleet
+from otaopenssl.fleet import FleetOrder
 from otaopenssl.fleet_block import Outcome
 from otaopenssl.id_list import read_ids
 from otaopenssl.ids import DEFAULT_SERVER_NAME
 from otaopenssl.layout import Server
-from otaopenssl.program import launch
 from otaopenssl.texts import DEFAULT_PROCEDURE, find_procedure
+from tests.fleets import fleet_by
 
 
 def main(project: str, ids_path: str, program: str) -> None:
@@ -29,12 +28,7 @@ def main(project: str, ids_path: str, program: str) -> None:
     with Path(ids_path).open("rb") as stream, read_ids(stream, "ids") as ids:
         order = FleetOrder(server, find_procedure(DEFAULT_PROCEDURE, project_dir), ids, jobs=2)
         with ProcessPoolExecutor(2, mp_context=context) as executor:
-            summary = make_fleet(
-                order,
-                lambda: launch(program, "", environment(server.name), lambda _finished: None, project_dir),
-                told.extend,
-                executor,
-            )
+            summary = fleet_by(executor, order, program, told.extend)
     counts = {result.name: summary.counts[result] for result in Result}
     document = {
         **counts,

@@ -7,10 +7,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from otaopenssl.environment import environment
+from otaopenssl.evidence import Evidence, Keeping
+from otaopenssl.fleet import FleetOrder, Summary, Tell, make_fleet
+from otaopenssl.gate import Intent, permitted
+from otaopenssl.policy import read_policy
+from otaopenssl.program import launch
 from tests.conftest import Ran, write_program
 
 _SECONDS_TO_WAIT = 60.0
@@ -43,6 +49,21 @@ print(json.dumps(results))
 def names(count: int, prefix: str = "d") -> list[str]:
     """So many device UUIDs, in the order of their numbers."""
     return [f"{prefix}{number:03}" for number in range(count)]
+
+
+def fleet_by(executor: Executor, order: FleetOrder, program: str, tell: Tell) -> Summary:
+    """What came of a fleet by the executor, which leaves a record."""
+    server, texts = order.server, ("device.sh",)
+    keeping = Keeping("fleet", server, order.procedure, texts, server.places())
+    permission = permitted(Intent(server, order.procedure, texts, program), read_policy())
+    variables = environment(server.name)
+    return make_fleet(
+        order,
+        lambda: launch(program, "", variables, lambda _finished: None, server.project_dir),
+        tell,
+        executor,
+        Evidence(keeping, permission),
+    )
 
 
 def write_ids(path: Path, uuids: Iterable[str]) -> Path:

@@ -1,5 +1,6 @@
 """The workers of a fleet: reached through an Executor alone, also as processes, and dying in the middle."""
 
+import fcntl
 import json
 import os
 import pickle
@@ -12,16 +13,14 @@ from typing import Any
 import pytest
 
 from otaopenssl.account import Result
-from otaopenssl.environment import environment
-from otaopenssl.fleet import FleetOrder, Summary, make_fleet
+from otaopenssl.fleet import FleetOrder, Summary
 from otaopenssl.fleet_block import Outcome
 from otaopenssl.id_list import IDList, read_ids
 from otaopenssl.ids import DEFAULT_SERVER_NAME
 from otaopenssl.layout import Server
-from otaopenssl.program import launch
 from otaopenssl.texts import DEFAULT_PROCEDURE, find_procedure
 from tests.conftest import CHECKOUT, run
-from tests.fleets import last_serial, names, program_that, there, whole, write_ids
+from tests.fleets import fleet_by, last_serial, names, program_that, there, whole, write_ids
 
 
 def by_processes(project: Path, program: str) -> dict[str, Any]:
@@ -66,6 +65,7 @@ def test_a_worker_that_is_killed(project: Path, devices: Path, tmp_path: Path, r
     again = by_processes(project, real_openssl)
     assert (again["MADE"], again["THERE"], again["FAILED"]) == (24 - len(made), len(made), 0)
     assert len(whole(devices)) == 24
+    check_records(project)
 
 
 class _Sending(Executor):
@@ -95,25 +95,20 @@ def ids(project: Path) -> IDList:
         return read_ids(stream, "ids")
 
 
-def fleet_by(executor: Executor, project: Path, ids: IDList, program: str) -> tuple[Summary, list[Outcome]]:
+def fleet_of(executor: Executor, project: Path, ids: IDList, program: str) -> tuple[Summary, list[Outcome]]:
     """What a fleet of one job by the executor came to, and what was told of it."""
     server = Server(project, DEFAULT_SERVER_NAME)
     told: list[Outcome] = []
     with ids:
         order = FleetOrder(server, find_procedure(DEFAULT_PROCEDURE, project), ids, jobs=1)
-        summary = make_fleet(
-            order,
-            lambda: launch(program, "", environment(server.name), lambda _finished: None, project),
-            told.extend,
-            executor,
-        )
+        summary = fleet_by(executor, order, program, told.extend)
     return summary, told
 
 
 def test_tasks_are_plain(project: Path, devices: Path, ids: IDList, real_openssl: str) -> None:
     """A task and its result can be sent to another machine, and a task is no larger for a longer list."""
     executor = _Sending()
-    summary, told = fleet_by(executor, project, ids, real_openssl)
+    summary, told = fleet_of(executor, project, ids, real_openssl)
     assert (summary.counts[Result.MADE], summary.untried, summary.stopped) == (6, 0, None)
     assert {outcome.identity.uuid for outcome in told} == set(whole(devices))
     assert len(executor.sizes) > 1
@@ -122,11 +117,41 @@ def test_tasks_are_plain(project: Path, devices: Path, ids: IDList, real_openssl
 
 def test_a_result_that_is_lost(project: Path, devices: Path, ids: IDList, real_openssl: str) -> None:
     """Where a worker made its devices and could not say so, what is on the disk tells: they are made."""
-    summary, told = fleet_by(_Sending(losing=1), project, ids, real_openssl)
+    summary, told = fleet_of(_Sending(losing=1), project, ids, real_openssl)
     assert (summary.counts[Result.MADE], summary.counts[Result.FAILED]) == (6, 0)
     serials = whole(devices)
     assert {outcome.identity.uuid: outcome.issued.serial for outcome in told if outcome.issued} == serials
     assert last_serial(devices) == max(serials.values())
+    check_records(project)
+
+
+class _GivenUp(_Sending):
+    """Says that its first worker has died, which goes on: it holds its part of the record still."""
+
+    def __init__(self, project: Path) -> None:
+        super().__init__(losing=1)
+        self._folder = project / "myservername" / "records" / ".open"
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future = super().submit(fn, *args, **kwargs)
+        if len(self.sizes) == 1:
+            (part,) = self._folder.glob("*.part")
+            self.descriptor = part.open("rb")
+            fcntl.flock(self.descriptor, fcntl.LOCK_EX)
+        return future
+
+
+def test_a_worker_that_was_given_up(project: Path, devices: Path, ids: IDList, real_openssl: str) -> None:
+    """What it makes after its fleet has ended is in the record, which is sealed by the first run after its end."""
+    executor = _GivenUp(project)
+    summary, _ = fleet_of(executor, project, ids, real_openssl)
+    assert summary.counts[Result.MADE] == 6
+    assert run("device", "--uuid", "next", cwd=project).status == 0
+    assert run("audit", cwd=project).status == 1
+    executor.descriptor.close()
+    assert run("device", "--uuid", "last", cwd=project).status == 0
+    check_records(project)
+    assert len(whole(devices)) == 8
 
 
 class _Broken(Executor):
@@ -140,12 +165,19 @@ class _Broken(Executor):
 
 def test_no_worker_answers(project: Path, devices: Path, ids: IDList, real_openssl: str) -> None:
     """Every device has failed for that reason, none is there, and the order can be given again."""
-    summary, told = fleet_by(_Broken(), project, ids, real_openssl)
+    summary, told = fleet_of(_Broken(), project, ids, real_openssl)
     assert summary.counts == {Result.MADE: 0, Result.THERE: 0, Result.FAILED: 6, Result.REFUSED: 0}
     assert {outcome.reason for outcome in told} == {"its worker has died: nobody is there"}
     assert there(devices) == set()
+    check_records(project)
     assert run("fleet", "--ids", "ids", cwd=project).status == 0
     assert len(whole(devices)) == 6
+
+
+def check_records(project: Path) -> None:
+    """Each certificate is told of once, with what made it, and nothing is left open."""
+    assert run("audit", cwd=project).status == 0
+    assert not (project / "myservername" / "records" / ".open").exists()
 
 
 class _Refusing(Executor):
@@ -169,10 +201,11 @@ class _Refusing(Executor):
 
 def test_an_executor_that_gives_up(project: Path, devices: Path, ids: IDList, real_openssl: str) -> None:
     """A task that it cancels and tasks that it does not take are told; nothing is raised, and certs/ stays."""
-    summary, _ = fleet_by(_Refusing(), project, ids, real_openssl)
+    summary, _ = fleet_of(_Refusing(), project, ids, real_openssl)
     made, failed = summary.counts[Result.MADE], summary.counts[Result.FAILED]
     assert made == len(whole(devices)) > 0
     assert (failed > 0, made + failed + summary.untried) == (True, 6)
     assert summary.stopped is not None
     assert "cannot schedule new futures" in summary.stopped.message
     assert (project / "certs" / "client.cnf").is_file()
+    check_records(project)

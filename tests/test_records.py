@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -257,8 +258,7 @@ def test_a_record_is_sealed(project: Path, sealing: Path) -> None:
 
 def test_another_implementation_accepts_the_seal(project: Path, sealing: Path) -> None:
     """GnuTLS verifies the signature, too."""
-    found = subprocess.run(["certtool", "--version"], check=False, capture_output=True)
-    require(found.returncode == 0, "no certtool (gnutls-bin)")
+    require(shutil.which("certtool") is not None, "no certtool (gnutls-bin)")
     seal = ["--seal", str(sealing / "seal.crt"), str(sealing / "seal.key")]
     assert run("device", *seal, "--passphrase-file", str(sealing / "passphrase"), cwd=project).status == 0
     command = ["certtool", "--p7-verify", "--inder", "--load-ca-certificate", str(sealing / "seal.crt")]
