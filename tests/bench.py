@@ -23,6 +23,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tests.bench_fleet import BARE, BY_TWO, FLEET, GUIDE, TEXT, Bench, BrokenRunError, Turn, measured
+from tests.bench_records import audit_of, pair
 
 HELLO = "import typer\napp = typer.Typer()\n@app.command()\ndef main(name: str = 'x'):\n    print(name)\napp()\n"
 PAIR_LIMITS = {"otaopenssl --version": 1.35, "otaopenssl device": 2.0}
@@ -33,7 +34,13 @@ GROWTH_LIMIT = 1.10
 # Python keeps a table of the words that paths are made of, which grows by some 2 MiB once and then no more.
 PEAK_GROWTH_LIMIT = 1.15
 PEAK_LIMIT_MIB = 80
+RECORD_LIMIT_MS = 1.0
+RECORD_LIMIT_BYTES = 3500
+RECORD_PAIRS_A_ROUND = 2
+AUDIT_LIMIT_SECONDS = 60
+AUDIT_LIMIT_MIB = 200
 BIG, BIG_IF_QUICK = 10_000, 1_000
+AUDITED, AUDITED_IF_QUICK = 100_000, 10_000
 SMALL = 100
 
 
@@ -141,6 +148,24 @@ def compare_sizes(bench: Bench, big: int, interval: float, limits: Limits) -> No
         limits.exceeded.append("peak memory: it cannot be told")
 
 
+def compare_records(bench: Bench, quantity: int, devices: int, audited: int, limits: Limits) -> None:
+    """What a record costs a device, and what an audit of many devices costs."""
+    title = f"{devices:,} devices, median of {quantity * RECORD_PAIRS_A_ROUND} pairs in turn"
+    say(f"\n{title:<44}  own CPU ms\n")
+    pairs = [pair(bench, devices, is_first=number % 2 == 0) for number in range(quantity * RECORD_PAIRS_A_ROUND)]
+    say(f"{'fleet with a record':<44} {statistics.median(one.with_record for one in pairs):7.2f}\n")
+    say(f"{'fleet without':<44} {statistics.median(one.without for one in pairs):7.2f}\n")
+    more = statistics.median(one.with_record - one.without for one in pairs)
+    cost = audit_of(bench, audited)
+    for what, value, most in (
+        ("a record in ms CPU a device", more, RECORD_LIMIT_MS),
+        ("a record in bytes a device", max(one.size for one in pairs), RECORD_LIMIT_BYTES),
+        (f"audit of {audited:,} devices in seconds", cost.wall, AUDIT_LIMIT_SECONDS),
+        (f"audit of {audited:,} devices, peak MiB", cost.peak, AUDIT_LIMIT_MIB),
+    ):
+        say(f"{what:<44} {limits.judge(what, value, most)}\n")
+
+
 def positive(text: str) -> int:
     """A number from 1 on; raises ValueError."""
     number = int(text)
@@ -154,7 +179,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench ARGS=…", description="Measure the tool; takes some minutes.")
     parser.add_argument("--rounds", type=positive, default=5, help="how often all take their turn (default: 5)")
     parser.add_argument("--devices", type=positive, default=200, help="how many a turn makes (default: 200)")
-    quick = f"make a big fleet of {BIG_IF_QUICK:,} devices in place of {BIG:,}"
+    quick = f"make a big fleet of {BIG_IF_QUICK:,} devices in place of {BIG:,}, and audit a tenth"
     parser.add_argument("--quick", action="store_true", help=quick)
     return parser.parse_args()
 
@@ -180,6 +205,8 @@ def main() -> int:
             # As many pauses as there were rounds, as evenly as can be known before.
             interval = per_device / 1000 * big / (chosen.rounds + 1)
             compare_sizes(bench, big, interval, limits)
+            audited = AUDITED_IF_QUICK if chosen.quick else AUDITED
+            compare_records(bench, chosen.rounds, chosen.devices, audited, limits)
         except BrokenRunError as error:
             sys.stderr.write(f"bench: {error}\n")
             return 1

@@ -181,6 +181,18 @@ class Bench:
 
         Raises BrokenRunError unless all are usable; of the guide's script side by side with itself, fewer may be.
         """
+        project = self.fresh(devices)
+        devices_dir = project / "myservername" / "devices"
+        may_fail = name == BY_TWO
+        cost = measured(self._commands[name], project, may_fail=may_fail, interval=interval, pause=pause)
+        usable = sum(is_usable(path) for path in devices_dir.glob("*/client.pem"))
+        if usable != devices and not may_fail:
+            raise BrokenRunError(f"{name}: {usable} of {devices} devices are usable")
+        shutil.rmtree(project)
+        return Turn(cost.wall * 1000 / devices, cost.cpu * 1000 / devices, cost.peak, usable)
+
+    def fresh(self, devices: int) -> Path:
+        """A copy of the project, with a file of so many UUIDs that nobody has had; the caller may remove it."""
         project = Path(tempfile.mkdtemp(dir=self._directory))
         devices_dir = project / "myservername" / "devices"
         devices_dir.mkdir(parents=True)
@@ -190,13 +202,7 @@ class Bench:
         (project / "uuids").write_text("".join(f"{uuid.uuid4()}\n" for _ in range(devices)))
         # Nobody is to wait for the disk on account of another.
         os.sync()
-        may_fail = name == BY_TWO
-        cost = measured(self._commands[name], project, may_fail=may_fail, interval=interval, pause=pause)
-        usable = sum(is_usable(path) for path in devices_dir.glob("*/client.pem"))
-        if usable != devices and not may_fail:
-            raise BrokenRunError(f"{name}: {usable} of {devices} devices are usable")
-        shutil.rmtree(project)
-        return Turn(cost.wall * 1000 / devices, cost.cpu * 1000 / devices, cost.peak, usable)
+        return project
 
     def rounds(self, quantity: int, devices: int) -> dict[str, list[Turn]]:
         """The turns of each way, one a round; who begins changes from round to round."""
