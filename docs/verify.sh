@@ -12,7 +12,7 @@ unset CDPATH GLOBIGNORE # the latter ends dotglob as well
 shopt -s inherit_errexit nullglob dotglob
 give_up() { printf 'verify.sh: %s\n' "${1//[^[:print:]]/?}" >&2; exit 2; }
 [[ $# == [23] ]] || give_up 'usage: verify.sh RECORD_DIR TRUST_CERT [PROOF]'
-for tool in openssl jq sha256sum base64 basenc comm cut date join mkdir mktemp paste rm sort split tail tr; do
+for tool in openssl jq sha256sum base64 basenc comm cut date head join mkdir mktemp paste rm sort split tail tr; do
   type -P "$tool" >/dev/null || give_up "$tool is missing"
 done
 [[ $(openssl version) == 'OpenSSL '[3-9]* ]] || give_up 'openssl 3.0 or later is needed'
@@ -63,6 +63,7 @@ def texts: internal.procedure.texts;
 def dependencies: build.resolvedDependencies;
 def dependency($name): [dependencies[] | select(.name == $name) | .digest.sha256][0];
 def byproduct($name): run.byproducts[] | select(.name == $name) | .digest.sha256;
+def size: run.byproducts[] | select(.name == "merkle-root") | .annotations.size;
 # A text as commands {step, argv, to}. A word is a list of strings and {place}s: values are put in after the split, which
 # they cannot change then. What texts may not have is an error, or a word that equals nothing.
 def placed: "\\$\\w+|\\$\\{\\w+\\}";
@@ -91,15 +92,21 @@ def filled($of): .argv |= map(map(fill($of))) | .to |= fill($of);
 def all_commands: [texts[] | commands | filled(places)];
 # What a line must be, and that its steps are the commands of the texts: all, or the first ones, or none.
 def well_formed($n): must(.schema == "otaopenssl-device/1" and .sequence == $n and (.previous | hex)
-    and (.begin | time) and (.end | time) and .begin <= .end and (.result | IN("made", "there already", "failed", "refused"))
-    and (if command == "root" then [.uuid, .device_id] == [null, null] else (.uuid | id) and (.device_id | id) end)
-    and (if .result | IN("failed", "refused") then .reason | type == "string" else .certificate_sha256 and (has("reason") | not) end)
-    and ([.serial, .not_after, .certificate_sha256] | . == [null, null, null] or all_text and (.[2] | hex))
-    and all(.steps[].outputs[]; (.path | type == "string") and (.size | type == "number")
+    and (.begin | time) and (.end | time) and .begin <= .end
+    and (if [.uuid, .device_id] == [null, null] then command == "root" or .result == "refused"
+      else command != "root" and (.uuid | id) and (.device_id | id) end)
+    and (if .result | IN("made", "there already") then (.serial | matches("([0-9A-F]{2}){1,20}")) and (.certificate_sha256 | hex)
+        and (.not_after | matches("[0-9-]{10}T[0-9:]{8}Z")) and (has("reason") | not)
+      else (.result | IN("failed", "refused")) and (.reason | type == "string")
+        and [.serial, .not_after, .certificate_sha256] == [null, null, null] end)
+    and all(.steps[].outputs[]; (.path | type == "string") and (.size | type == "number" and . == floor)
       and (if has("sha256") then .sha256 | hex else .mode | type == "string" end)); "line \($n) is not what the format says");
 def by_the_texts($all): ({DEVICE_UUID: .uuid, device_id, device_dir: "\(places.DEVICES_DIR)/\(.uuid)"}) as $own
   | ({made: ($all | length), failed: (.steps | length)}[.result] // 0) as $count
   | must([.steps[] | {step, argv, to}] == ($all[:$count] | map(filled($own))); "line \(.sequence): not the commands of the texts")
+  | (if command == "root" then "\(places.DEVICES_DIR)/ca.crt" else "client.pem" end) as $certificate
+  | must(.result != "made" or any(.steps[].outputs[]; .path == $certificate and has("sha256"));
+      "line \(.sequence): no certificate was written")
   | must(all(.steps[]; (.statuses // [] | map(numbers) | length) == ([.argv[][0] | select(. == "openssl")] | length));
       "line \(.sequence): not an exit status for each openssl process");
 JQ
@@ -120,14 +127,17 @@ statement() {
   | must(internal.is_complete | type == "boolean"; "is_complete")
   | must(all(dependencies[]; (.name | type == "string") and (.digest.sha256 | hex)); "resolvedDependencies")
   | must(dependencies | map(.name) - ["openssl.cnf"] | length == (unique | length); "a dependency stands twice")
-  | must(["openssl", if command == "root" then empty else "ca.crt" end] - [dependencies[].name] == []; "openssl or ca.crt")
+  | must('"$refused"' or ["openssl", if command == "root" then empty else "ca.crt" end] - [dependencies[].name] == [];
+      "openssl or ca.crt")
   | must(run.builder | .id == "urn:otaopenssl" and ([.version | .otaopenssl, .openssl, .python] | all_text); "builder")
-  | must(run.metadata | (.invocationId | type == "string") and (.startedOn | time) and (.finishedOn | time)
+  | must(run.metadata | (.invocationId | matches("[0-9a-f]{12}")) and (.startedOn | time) and (.finishedOn | time)
       and .startedOn <= .finishedOn; "metadata")
   | must([run.byproducts[] | select(.digest.sha256 | hex) | .name] | sort == ["last-line", "merkle-root", "previous-statement"];
       "byproducts")
-  | run.metadata.finishedOn, .subject[0].digest.sha256, byproduct("merkle-root", "last-line", "previous-statement"),
-    dependency("seal", "approval.json"), true' >"$tmp/facts"
+  | must(size | type == "number" and . == floor and 1 <= . and . <= 10000; "size")
+  | [run.metadata.finishedOn, run.metadata.invocationId, size, .subject[0].digest.sha256,
+      byproduct("merkle-root", "last-line", "previous-statement"), (dependency("seal", "approval.json") | . // "none")]
+  | join(" ")' >"$tmp/facts"
 }
 seal() { # -CAfile alone would let the authorities of the system vouch as well
   local at signer
@@ -141,23 +151,26 @@ seal() { # -CAfile alone would let the authorities of the system vouch as well
   is "$tmp/signer.der" "$seal"
 }
 texts() {
-  local i count
+  local i count sum
   count=$(ask 'texts | length')
   for ((i = 0; i < count; i++)); do
-    ask "texts[$i].lines | join(\"\\n\")" >"$tmp/text"
-    is "$tmp/text" "$(ask "texts[$i] | must(.sha256 == dependency(\"procedure/\\(.name)\"); \"procedure/TEXT\") | .sha256")"
+    sum=$(ask "texts[$i] | must(.sha256 == dependency(\"procedure/\(.name)\"); \"procedure/TEXT\") | .sha256")
+    ask "texts[$i].lines | join(\"\\n\")" >"$tmp/text" # a newline at the end, which a text may lack
+    [[ $(head -c -1 "$tmp/text" | sha256sum) == "$sum  -" ]] || is "$tmp/text" "$sum"
   done
 }
 approval() { # what ran is what was approved
   is approval.json "$approved"
-  ask '$a | must(length == 1 and .[0].format == "otaopenssl-approval/1"; "format") | .[0]
+  "$refused" || ask '$a | must(length == 1 and .[0].format == "otaopenssl-approval/1"; "format") | .[0]
+  | must(.procedure.name == internal.procedure.name; "the procedure")
   | must(all(texts[]; .sha256 == $a[0].procedure.texts[.name].sha256); "a text")
   | must(internal.environment == .environment; "the environment")
   | must(all(dependencies[] | select(.name | startswith("procedure/") or IN("approval.json", "seal", "openssl", "libssl",
       "libcrypto", "openssl.cnf", if command == "root" then "ca.crt" else empty end) | not);
       .digest.sha256 == $a[0].files[.name]); "a configuration file or ca.crt")
-  | must(any(.openssl[]; [.program, .libssl, .libcrypto] == [dependency("openssl", "libssl", "libcrypto")]
-      and ([."openssl.cnf" | to_entries[] | select(.value) | ["file://\(.key)", .value]] | sort)
+  | must(any(.openssl[]; .version == run.builder.version.openssl
+      and [.program, .libssl, .libcrypto] == [dependency("openssl", "libssl", "libcrypto")]
+      and ([."openssl.cnf" | to_entries[] | select(.value) | ["file://" + (.key / "/" | map(@uri) | join("/")), .value]] | sort)
       == ([dependencies[] | select(.name == "openssl.cnf") | [.uri, .digest.sha256]] | sort)); "openssl") | true' \
     --slurpfile a approval.json
 }
@@ -171,6 +184,7 @@ listed() { # SHA256SUMS into the arrays sums and names, in which this record is 
     [[ ${names[i]} != "$record" ]] || { [[ -z $at ]] && at=$i || no 'listed twice'; }
   done
   [[ -n $at ]] || no "$record is not listed"
+  [[ $record =~ ^.{17}$run(-|$) ]] || no "$record is not named by its run"
 }
 chain() { # the record stands in SHA256SUMS between its neighbours
   local names sums at i previous
@@ -187,7 +201,7 @@ lines() { # devices.jsonl is the one of the statement, its lines are well-formed
   local lines i n odd
   is devices.jsonl "$subject"
   lines_of devices.jsonl
-  ((${#lines[@]} <= 10000)) || no 'more than 10,000 lines'
+  ((${#lines[@]} == size)) || no 'not as many lines as the statement says'
   mkdir "$tmp/lines" "$tmp/nodes"
   for i in "${!lines[@]}"; do
     printf -v n '%05d' "$i"
@@ -210,7 +224,7 @@ lines() { # devices.jsonl is the one of the statement, its lines are well-formed
 }
 commands() { # each line carried out the commands of the texts
   [[ -f devices.jsonl ]] || no 'no devices.jsonl'
-  ask 'all_commands as $all | [inputs | fromjson | by_the_texts($all) | empty] == []' -R devices.jsonl
+  ask "(if $refused then [] else all_commands end)"' as $all | [inputs | fromjson | by_the_texts($all) | empty] == []' -R devices.jsonl
 }
 certificates() { # each certificate lies in its directory, unless a later record has made another one, and no others do
   local names sums at file name text size told='inputs | fromjson | select(.result == "made" or .result == "there already")'
@@ -245,10 +259,10 @@ proof() { # the line is one of the statement: RFC 9162, 2.1.3.2
   local path node index rest beside
   ask '$p[0] | must(($p | length == 1) and .format == "otaopenssl-proof/1"; "format")
     | must(.record == $record and .statement_sha256 == $sum; "of another record")
-    | must(all(.index, .size; type == "number" and . == floor) and 0 <= .index and .index < .size and .size <= 10000; "index")
+    | must(.size == size and (.index | type == "number" and . == floor and 0 <= . and . < size); "index or size")
     | must(.path | type == "array" and all(.[]; hex); "path")
     | (.index + 1) as $n | must(.line | fromjson | well_formed($n) | by_the_texts(all_commands) | true; "line")
-    | .index, .size - 1, .path[]' --slurpfile p "$proof" --arg record "$record" --arg sum "$(digests statement.json)" >"$tmp/path"
+    | .index, size - 1, .path[]' --slurpfile p "$proof" --arg record "$record" --arg sum "$(digests statement.json)" >"$tmp/path"
   mapfile -t path <"$tmp/path"
   index=${path[0]} rest=${path[1]} node=$({ printf '\0'; jq -j .line "$proof"; } | sha256sum)
   for beside in "${path[@]:2}"; do
@@ -264,13 +278,18 @@ proof() { # the line is one of the statement: RFC 9162, 2.1.3.2
   [[ $rest == 0 && ${node%% *} == "$root" ]] || no 'not of this merkle-root'
   jq -r '.line | fromjson | "\(.uuid) \(.result), serial \(.serial), certificate \(.certificate_sha256)"' "$proof" >"$tmp/proven"
 }
+refused=false # whether nothing was carried out, as devices.jsonl says, which is checked below
+if [[ -f devices.jsonl ]] && jq -enR '[inputs | fromjson.result] | length > 0 and all(. == "refused")' devices.jsonl \
+  >/dev/null 2>&1; then refused=true; fi
 check 'statement.json: what the format says' statement
 ((status == 0)) || exit 1
-{ read -r finished && read -r subject && read -r root && read -r last && read -r before && read -r seal && read -r approved; } <"$tmp/facts"
-check 'seal: by one signer, whom TRUST_CERT vouches for' seal
-check 'texts: their digests' texts
+read -r finished run size subject root last before seal approved <"$tmp/facts"
 others=(../*/statement.json)
-if [[ -e approval.json || $approved != null ]]; then
+if "$refused" && [[ $seal == none && ! -e statement.json.p7s ]]; then
+  say skip 'seal: all was refused, so that nothing could be started to seal it'
+else check 'seal: by one signer, whom TRUST_CERT vouches for' seal; fi
+check 'texts: their digests' texts
+if [[ -e approval.json || $approved != none ]]; then
   check 'approval.json: what ran is approved' approval
 else say skip 'approval.json: the run was held to none'; fi
 if [[ -n $proof && ! -e devices.jsonl && ! -L devices.jsonl ]]; then

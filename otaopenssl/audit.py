@@ -2,30 +2,26 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 from otaopenssl import locks
-from otaopenssl.account import Result
 from otaopenssl.digest import sha256
-from otaopenssl.errors import Error, Failed, Unfit, quoted
+from otaopenssl.errors import Failed, Unfit, quoted
 from otaopenssl.layout import CERTIFICATE_NAME, Server
+from otaopenssl.line_rules import LineCheck
 from otaopenssl.measured import certificate_digest
 from otaopenssl.outputs import first_complaint, pem_blocks
 from otaopenssl.program import Launch
 from otaopenssl.questions import INTACT, SEALERS
-from otaopenssl.record_rules import (
-    LineCheck,
-    Statement,
-    Told,
-    approval_findings,
-    bounded,
-    read_statement,
-    text_findings,
-)
+from otaopenssl.record_rules import approval_findings, material_findings, text_findings
 from otaopenssl.records import SUMS_NAME, open_dir, read_chain, record_dirs, records_dir
 from otaopenssl.runner import Runner
 from otaopenssl.statement import LINES_NAME, NO_DIGEST, SEAL_NAME, STATEMENT_NAME
+from otaopenssl.statement_rules import Statement, read_statement
+
+_MOST_FINDINGS = 20
 
 
 class Audited(NamedTuple):
@@ -50,7 +46,7 @@ def audit(server: Server, names: Sequence[str], trust: Path | None, launch: Laun
                 f"no record {quoted(name)} in {quoted(server.shown(records_dir(server)))}", hint="see its names"
             )
     told: dict[str | None, str] = {}
-    known: set[Told] = set()
+    known: set[tuple[str | None, str]] = set()
     lines = 0
     runner: Runner | None = None
     for number, (digest, name) in enumerate(chain):
@@ -60,17 +56,20 @@ def audit(server: Server, names: Sequence[str], trust: Path | None, launch: Laun
         before = chain[number - 1][0] if number else NO_DIGEST
         try:
             statement = read_statement(directory)
-            check = LineCheck(statement)
-        except (ValueError, KeyError, TypeError, Error) as error:
-            findings.append((name, f"{STATEMENT_NAME}: {error}"))
+        except Failed as error:
+            findings.append((name, error.message))
             continue
+        check = LineCheck(statement)
         if _is_to_be_checked(directory, statement, trust):
             runner = runner or launch()
         found = bounded(_record(directory, statement, check, (digest, before), trust, runner))
         findings += [(name, finding) for finding in found]
         lines += check.size
-        told |= {one.uuid: one.certificate_sha256 for one in check.told}
-        known |= set(check.told)
+        for one in check.told:
+            # What was made again is another one since; what was found there is the one that was made.
+            if one.is_made or one.uuid not in told:
+                told[one.uuid] = one.certificate_sha256
+            known.add((one.uuid, one.certificate_sha256))
     if not names:
         findings += [("", finding) for finding in bounded(_unlisted(server, listed))]
         findings += [("", finding) for finding in bounded(_devices(server, told, known))]
@@ -102,9 +101,13 @@ def _record(
         yield f"{STATEMENT_NAME} is another than the one in {SUMS_NAME}"
     if statement.byproducts.get("previous-statement") != digests[1]:
         yield f"the statement names another before it than {SUMS_NAME}"
+    if statement.run_id != directory.name[17:29]:
+        yield "its name is not that of the run of the statement"
     yield from text_findings(statement)
-    yield from approval_findings(directory, statement)
     yield from check.findings(directory / LINES_NAME)
+    yield from approval_findings(directory, statement, is_refused=check.is_refused)
+    if not check.is_refused:
+        yield from material_findings(statement)
     yield from _seal(directory, statement, check, trust, runner)
 
 
@@ -118,7 +121,7 @@ def _seal(
     path, digest = _seal_path(directory), statement.digest("seal")
     if digest is None and not path.exists():
         # Where nothing was approved no openssl may be started, not for a seal either.
-        if trust is not None and check.results != {Result.REFUSED}:
+        if trust is not None and not check.is_refused:
             yield "it is not sealed"
         return
     if digest is None or not path.is_file() or runner is None:
@@ -155,7 +158,7 @@ def _unlisted(server: Server, listed: Sequence[str]) -> Iterator[str]:
                 yield f"record {directory.name} is of a run that died: the next run seals it"
 
 
-def _devices(server: Server, told: dict[str | None, str], known: set[Told]) -> Iterator[str]:
+def _devices(server: Server, told: dict[str | None, str], known: set[tuple[str | None, str]]) -> Iterator[str]:
     """Certificates that are gone or others than the last record tells, and those that none tells of."""
     if None in told and certificate_digest(server.ca_crt_path) != told[None]:
         yield "ca.crt is gone or another than recorded"
@@ -165,13 +168,19 @@ def _devices(server: Server, told: dict[str | None, str], known: set[Told]) -> I
         if digest is None:
             continue
         there.add(path.name)
-        if Told(path.name, digest) not in known:
+        if (path.name, digest) not in known:
             yield f"device {path.name}: its certificate is issued, but not recorded"
         elif told[path.name] != digest:
             yield f"device {path.name}: its certificate is another than the last one recorded"
     for uuid in told:
         if uuid is not None and uuid not in there:
             yield f"device {uuid}: its certificate is recorded, but gone"
+
+
+def bounded(findings: Iterator[str]) -> list[str]:
+    """The first findings of many; each says enough."""
+    found = list(islice(findings, _MOST_FINDINGS + 1))
+    return found if len(found) <= _MOST_FINDINGS else [*found[:-1], "and more"]
 
 
 def failure(audited: Audited) -> Failed:

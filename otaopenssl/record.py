@@ -146,6 +146,7 @@ class Record:
             timestamp(datetime.now(UTC)),
             is_complete,
             _digest_of(self._dir / LINES_NAME),
+            self.lines.tree.size,
             self.lines.tree.root(),
             self.lines.last,
             last_statement(self._server),

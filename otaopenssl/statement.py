@@ -12,6 +12,7 @@ NO_DIGEST = "0" * 64
 LINES_NAME = "devices.jsonl"
 STATEMENT_NAME = "statement.json"
 SEAL_NAME = f"{STATEMENT_NAME}.p7s"
+BYPRODUCTS = ("merkle-root", "last-line", "previous-statement")
 LINE_SCHEMA = "otaopenssl-device/1"
 
 
@@ -56,6 +57,7 @@ class End(NamedTuple):
     finished: str
     is_complete: bool
     lines_sha256: str
+    size: int
     merkle_root: str
     last_line: str
     previous_statement: str
@@ -66,6 +68,7 @@ def statement(beginning: Beginning, end: End, seal_sha256: str | None) -> bytes:
     dependencies = [Dependency(str(name), str(digest), uri) for name, digest, uri in beginning.dependencies]
     if seal_sha256 is not None:
         dependencies.append(Dependency("seal", seal_sha256))
+    root = _described(Dependency("merkle-root", end.merkle_root))
     document = {
         "_type": STATEMENT_TYPE,
         "subject": [_described(Dependency(LINES_NAME, end.lines_sha256))],
@@ -93,7 +96,8 @@ def statement(beginning: Beginning, end: End, seal_sha256: str | None) -> bytes:
                     "finishedOn": end.finished,
                 },
                 "byproducts": [
-                    _described(Dependency("merkle-root", end.merkle_root)),
+                    # The size is what a proof of one line is checked against.
+                    {**root, "annotations": {"size": end.size}},
                     _described(Dependency("last-line", end.last_line)),
                     _described(Dependency("previous-statement", end.previous_statement)),
                 ],

@@ -45,6 +45,10 @@ class Members:
         value = self.take(key)
         return value if isinstance(value, str) else self.refuse(f"{quoted(key)} is no string")
 
+    def string_or_null(self, key: str) -> str | None:
+        """The value of a member that is a string, or null."""
+        return None if self._is_null(key) else self.string(key)
+
     def boolean(self, key: str) -> bool:
         """The value of a member that is true or false."""
         value = self.take(key)
@@ -65,10 +69,13 @@ class Members:
 
     def digest_or_null(self, key: str) -> str | None:
         """The value of a member that is a SHA-256 digest, or null."""
-        if key in self._left and self._left[key] is None:
+        return None if self._is_null(key) else self.digest(key)
+
+    def _is_null(self, key: str) -> bool:
+        is_null = self._left.get(key, "") is None
+        if is_null:
             del self._left[key]
-            return None
-        return self.digest(key)
+        return is_null
 
     def strings(self, key: str) -> tuple[str, ...]:
         """The value of a member that is a list of strings."""

@@ -9,6 +9,7 @@ from tests.record_changes import (
     COMMANDS,
     LINES,
     PROOF,
+    RUN,
     Case,
     append,
     byproduct,
@@ -107,6 +108,11 @@ def empty_commands(record: Record) -> None:
         record.lines[index]["steps"].append({"step": "device.sh:12", "argv": [[], []], "outputs": []})
 
 
+def no_certificate(record: Record) -> None:
+    for step in record.lines[0]["steps"]:
+        step["outputs"] = [output for output in step["outputs"] if output["path"] != "client.pem"]
+
+
 def lines() -> Iterator[tuple[str, Case]]:
     """The lines of a fleet are v1 and v2 made, v0 there already, v3 failed, v4 refused."""
     yield "lines: edited", case(Bent(files=edit("devices.jsonl", "not to be", "to be")), LINES)
@@ -146,23 +152,31 @@ def lines() -> Iterator[tuple[str, Case]]:
         (4, {"uuid": "../v4"}),
         (4, {"uuid": "v4\n"}),
         (4, {"uuid": None}),
+        (4, {"device_id": None}),
+        (0, {"serial": "4f"}),
+        (0, {"serial": "F"}),
+        (0, {"not_after": "2027-11-25"}),
         (4, {"device_id": "a b"}),
         (4, {"reason": None}),
         (4, {"certificate_sha256": "7" * 64}),
     ]
     for index, changed in members:
         yield f"lines: {changed}", case(Bent(lines=line(index, **changed)), LINES)
-    yield "lines: lost", case(Bent(lines=line(2, result="lost")), LINES, CERTIFICATES)
+    yield "lines: lost", case(Bent(lines=line(4, result="lost")), LINES)
     nulls = {"serial": None, "not_after": None, "certificate_sha256": None}
     yield "lines: made, no certificate", case(Bent(lines=line(0, **nulls)), LINES, CERTIFICATES)
-    yield "lines: root with a uuid", case(Bent(at=0, lines=line(0, uuid="v9")), LINES, CERTIFICATES)
+    yield "lines: refused, with a serial", case(Bent(lines=line(4, serial="4F")), LINES)
+    yield "lines: made, of no device", case(Bent(lines=line(2, uuid=None, device_id=None)), LINES, CERTIFICATES)
+    yield "lines: {'certificate_sha256': '7'}", case(Bent(lines=line(0, certificate_sha256="7")), LINES, CERTIFICATES)
+    yield "lines: root with a uuid", case(Bent(at=0, lines=line(0, uuid="v9", device_id="v9")), LINES, CERTIFICATES)
     for outputs in (
         None,
         [{"path": "x", "size": 1}],
         [{"path": "x", "size": 1, "sha256": "x"}],
         [{"path": "x", "mode": "0"}],
     ):
-        yield f"lines: outputs {outputs}", case(Bent(lines=step(0, 2, outputs=outputs)), LINES)
+        found_by = (LINES, COMMANDS) if outputs is None else (LINES,)
+        yield f"lines: outputs {outputs}", case(Bent(lines=step(0, 2, outputs=outputs)), *found_by)
 
 
 def commands() -> Iterator[tuple[str, Case]]:
@@ -199,6 +213,7 @@ def commands() -> Iterator[tuple[str, Case]]:
         "gateway": Bent(at=2, lines=step(0, 7, to="./myservername/devices/d1/other.crt")),
         "places": Bent(statement=put("predicate", "buildDefinition", "externalParameters", "places", "CWD", "/tmp")),
     }
+    bents["no certificate"] = Bent(lines=no_certificate)
     bents["a stray quote"] = Bent(stray='"\n')
     bents["no command"] = Bent(stray="|\n", lines=empty_commands)
     for name, bent in bents.items():
@@ -272,6 +287,10 @@ def list_of_records() -> Iterator[tuple[str, Case]]:
     }
     for name, bent in bents.items():
         yield f"list: {name}", case(bent, CHAIN)
+    yield (
+        "list: of another run",
+        case(Bent(statement=put(*RUN, "metadata", "invocationId", "f" * 12)), CHAIN, CERTIFICATES),
+    )
     yield "list: gone", case(Bent(files=remove("../SHA256SUMS")), CHAIN, CERTIFICATES)
     yield "list: twice", case(sums(lambda found: found.append(found[1])), CHAIN, CERTIFICATES)
     yield "list: deleted", case(sums(lambda found: found.pop(1)), CHAIN, CERTIFICATES)

@@ -158,17 +158,22 @@ def statements() -> Iterator[tuple[str, Case]]:
         (*RUN, "metadata", "finishedOn", "now"),
         (*RUN, "byproducts", 0, "name", "last-line"),
         (*RUN, "byproducts", 0, "digest", {"sha256": "0" * 64 + "\n"}),
+        (*RUN, "byproducts", 0, "annotations", {"size": "5"}),
+        (*RUN, "byproducts", 0, "annotations", {"size": 0}),
+        (*RUN, "byproducts", 0, "annotations", {}),
     ]
     for change in changes:
         yield f"statement: {change[-2]} {change[-1]}", case(Bent(statement=put(*change)), STATEMENT)
     for name in ("openssl", "ca.crt"):
         yield f"statement: without {name}", case(Bent(statement=dependency(name)), STATEMENT)
+    size = put(*RUN, "byproducts", 0, "annotations", {"size": 4})
+    yield "statement: annotations {'size': 4}", case(Bent(statement=size), LINES)
     yield "statement: twice", case(Bent(files=append("statement.json", "{}")), STATEMENT)
     yield "statement: gone", case(Bent(files=remove("statement.json")), STATEMENT)
 
 
 def seals() -> Iterator[tuple[str, Case]]:
-    old = put(*RUN, "metadata", {"invocationId": "x", "startedOn": "2001-01-01T00:00:00.000Z",
+    old = put(*RUN, "metadata", {"invocationId": f"{2:012x}", "startedOn": "2001-01-01T00:00:00.000Z",
                                  "finishedOn": "2001-01-01T00:00:00.000Z"})  # fmt: skip
     yield "seal: by another", case(Bent(files=sealed_by("other")), SEAL)
     yield "seal: removed", case(Bent(files=remove("statement.json.p7s")), SEAL)
@@ -178,6 +183,8 @@ def seals() -> Iterator[tuple[str, Case]]:
     yield "seal: by two, the other one is named", case(Bent(sealer="other", files=sealed_by("seal", "other")), SEAL)
     yield "seal: does not name its certificate", case(Bent(files=sealed_by("seal", options=())), SEAL)
     yield "seal: of another time", case(Bent(statement=old), SEAL)
+    bare = Bent(statement=dependency("seal"), files=remove("statement.json.p7s"))
+    yield "seal: none, and not named", case(bare, SEAL)
     yield "seal: not named", case(Bent(statement=dependency("seal")), SEAL)
     yield "seal: of other bytes", case(Bent(files=edit("statement.json", '"line"', '"mine"')), SEAL, CHAIN)
     for signers in (("seal",), ("seal", "other")):
@@ -201,6 +208,8 @@ def texts_and_approvals() -> Iterator[tuple[str, Case]]:
         "another client.cnf": ("files", "certs/client.cnf", "7" * 64),
         "another root": ("files", "ca.crt", "7" * 64),
         "another PATH": ("environment", "PATH", "/tmp"),
+        "another procedure": ("procedure", "name", "other"),
+        "another version": ("openssl", [{**BUILD, "version": "OpenSSL 3.0.20"}]),
         "another program": ("openssl", [{**BUILD, "program": "7" * 64}]),
         "a libssl": ("openssl", [{**BUILD, "libssl": "7" * 64}]),
         "no libcrypto": ("openssl", [{**BUILD, "libcrypto": None}]),

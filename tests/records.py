@@ -195,7 +195,7 @@ class Tree:
             "device_id": uuid and f"id-{uuid}",
             "result": result,
             "serial": "4F" if has_certificate else None,
-            "not_after": self.pki.now if has_certificate else None,
+            "not_after": "2027-11-25T05:24:00Z" if has_certificate else None,
             "certificate_sha256": self.pki.digest(certificate) if has_certificate else None,
             "steps": steps[:3] if result == "failed" else steps,
         }
@@ -233,6 +233,7 @@ class Tree:
         command = {"root.sh": "root", "gateway-port.sh": "device"}.get(record.texts[-1], "fleet")
         texts = [{"name": name, **self._text(name)} for name in record.texts]
         lines = record.encoded()
+        size = {"annotations": {"size": len(lines)}}
         previous = self.sums[-1][:64] if self.sums else ZEROS
         digests = {"merkle-root": merkle(lines).hex(), "last-line": sha256(lines[-1]), "previous-statement": previous}
         build = {
@@ -253,9 +254,15 @@ class Tree:
             "resolvedDependencies": self._dependencies(record, command),
         }
         run = {
-            "builder": {"id": "urn:otaopenssl", "version": {"otaopenssl": "1", "openssl": "3", "python": "3"}},
+            "builder": {
+                "id": "urn:otaopenssl",
+                "version": {"otaopenssl": "1", "openssl": BUILD["version"], "python": "3"},
+            },
             "metadata": {"invocationId": record.name[17:], "startedOn": self.pki.now, "finishedOn": self.pki.now},
-            "byproducts": [{"name": name, "digest": {"sha256": digest}} for name, digest in digests.items()],
+            "byproducts": [
+                {"name": name, "digest": {"sha256": digest}, **(size if name == "merkle-root" else {})}
+                for name, digest in digests.items()
+            ],
         }
         return {
             "_type": "https://in-toto.io/Statement/v1",

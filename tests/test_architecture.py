@@ -22,9 +22,9 @@ credentials id_list included locks measured policy program reports script signin
 account approvers builds configs fleet_root plan records scratch serials server_directory vouching workbench
 execution materials recovery
 differences gateway_root permission record rehearsal trials
-evidence gate gateway issuance proof record_rules server show
-approve audit device fleet_block root
-fleet issued_list rehearse rehearse_script
+evidence gate gateway issuance proof server show statement_rules
+approve device fleet_block line_rules record_rules root
+audit fleet issued_list rehearse rehearse_script
 fleet_script
 cli
 __main__

@@ -156,7 +156,7 @@ def _text(document: dict[str, Any]) -> None:
         (lambda d: definition(d)["internalParameters"]["environment"].update(PATH="/x"), "environment is not the appr"),
         (lambda d: definition(d)["externalParameters"]["places"].update(CWD="/x"), "device.sh:6: expected"),
         (lambda d: d["subject"][0]["digest"].update(sha256="0" * 64), "another than the statement's subject"),
-        (lambda d: d.update(predicateType="x"), "it is of another kind"),
+        (lambda d: d.update(predicateType="x"), "'predicateType' is not"),
     ],
 )
 def test_changed_statements(sealed: Path, change: Callable[[dict[str, Any]], None], words: str) -> None:

@@ -7,39 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests import line_changes, record_changes
 from tests.conftest import Ran
-from tests.line_changes import again, of_v1
-from tests.record_changes import Case
-from tests.records import Bent, Tree
+from tests.record_cases import CASES, GOOD
+from tests.records import Tree
 from tests.seals import Pki
 from tests.verify_sh import EDITS, MUSTS, SCRIPT, failed, musts, verify
-
-CASES: dict[str, Case] = {
-    name: case
-    for cases in (
-        record_changes.statements,
-        record_changes.seals,
-        record_changes.texts_and_approvals,
-        line_changes.lines,
-        line_changes.commands,
-        line_changes.certificates,
-        line_changes.list_of_records,
-        line_changes.proofs,
-    )
-    for name, case in cases()
-}
-
-
-GOOD = {
-    "root": Bent(at=0),
-    "fleet": Bent(),
-    "device with a gateway": Bent(at=2),
-    "trusted by the certificate itself": Bent(trust="seal"),
-    "another certificate of the same CA": Bent(sealer="other"),
-    "no approval": Bent(is_approved=False),
-    "made again later": Bent(at=2, checked=1, lines=of_v1("made"), files=again),
-}
 
 
 @pytest.mark.parametrize("name", GOOD)

