@@ -18,7 +18,7 @@ from otaopenssl.layout import Server
 from otaopenssl.materials import Materials, gathered
 from otaopenssl.measured import measure
 from otaopenssl.permission import ApprovalFile, Permission
-from otaopenssl.policy import Policy
+from otaopenssl.policy import read_policy
 from otaopenssl.texts import Procedure
 
 
@@ -35,27 +35,25 @@ class Intent(NamedTuple):
     needs_ca: bool = True
 
 
-def permitted(intent: Intent, policy: Policy) -> Permission:
+def permitted(intent: Intent) -> Permission:
     """What the run may be made of. Raises NotApproved with every difference, before any openssl was started."""
-    permission, refusal = examined(intent, policy)
+    permission, refusal = examined(intent)
     if refusal is not None:
         raise refusal
     return permission
 
 
-def examined(intent: Intent, policy: Policy) -> tuple[Permission, NotApproved | None]:
-    """What the run would be made of, and why it must not be, if so; starts no openssl where a digest differs.
-
-    Raises NotApproved where the approval cannot be read.
-    """
-    approved = read_approval(intent.server.project_dir)
+def examined(intent: Intent) -> tuple[Permission, NotApproved | None]:
+    """What the run would be made of, and why it must not be, if so; starts no openssl where a digest differs."""
+    try:
+        policy = read_policy()
+        approved = read_approval(intent.server.project_dir)
+        if approved is None and policy.requires_approval:
+            words = f"there is no {APPROVAL_NAME}, which the policy of this host demands"
+            raise NotApproved(words, hint="run 'otaopenssl approve', and have it reviewed and committed")
+    except NotApproved as refusal:
+        return Permission(_materials(intent, None, intent.texts, is_trusted=False), None), refusal
     if approved is None:
-        if policy.requires_approval:
-            refusal = NotApproved(
-                f"there is no {APPROVAL_NAME}, which the policy of this host demands",
-                hint="run 'otaopenssl approve', and have it reviewed and committed",
-            )
-            return Permission(_materials(intent, None, intent.texts, is_trusted=False), None), refusal
         return Permission(_materials(intent, None, intent.texts), None), None
     permission = Permission(_materials(intent, approved, _all_texts(intent)), approved)
     found = differences(approved.approval, permission.materials, needs_ca=intent.needs_ca)

@@ -13,7 +13,6 @@ from otaopenssl.evidence import Evidence, Keeping
 from otaopenssl.gate import Intent, permitted
 from otaopenssl.ids import DEFAULT_SERVER_NAME
 from otaopenssl.layout import CERTIFICATE_NAME, Server
-from otaopenssl.policy import read_policy
 from otaopenssl.program import launch
 from otaopenssl.records import record_dirs
 from otaopenssl.statement import LINES_NAME
@@ -84,7 +83,7 @@ def _record_more(project: Path, devices: int) -> None:
     pattern = "{" + line[line.index('"begin"') : -1]
     procedure, program = find_procedure(DEFAULT_PROCEDURE, project), str(shutil.which("openssl"))
     texts = ("device.sh",)
-    permission = permitted(Intent(server, procedure, texts, program), read_policy())
+    permission = permitted(Intent(server, procedure, texts, program))
     evidence = Evidence(Keeping("fleet", server, procedure, texts, server.places()), permission)
     with evidence.kept(Account()):
         evidence.begin(launch(program, "", environment(server.name), lambda _finished: None, project))

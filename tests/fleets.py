@@ -15,7 +15,6 @@ from otaopenssl.environment import environment
 from otaopenssl.evidence import Evidence, Keeping
 from otaopenssl.fleet import FleetOrder, Summary, Tell, make_fleet
 from otaopenssl.gate import Intent, permitted
-from otaopenssl.policy import read_policy
 from otaopenssl.program import launch
 from tests.conftest import Ran, write_program
 
@@ -55,7 +54,7 @@ def fleet_by(executor: Executor, order: FleetOrder, program: str, tell: Tell) ->
     """What came of a fleet by the executor, which leaves a record."""
     server, texts = order.server, ("device.sh",)
     keeping = Keeping("fleet", server, order.procedure, texts, server.places())
-    permission = permitted(Intent(server, order.procedure, texts, program), read_policy())
+    permission = permitted(Intent(server, order.procedure, texts, program))
     variables = environment(server.name)
     return make_fleet(
         order,

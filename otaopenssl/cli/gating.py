@@ -13,7 +13,6 @@ from otaopenssl.gate import Intent, examined, permitted
 from otaopenssl.ids import DeviceUUID
 from otaopenssl.layout import Server
 from otaopenssl.permission import Permission
-from otaopenssl.policy import read_policy
 from otaopenssl.program import Launch
 from otaopenssl.runner import Runner
 from otaopenssl.signing import Signer
@@ -29,7 +28,7 @@ def admitted(
     running: Running, server: Server, procedure: Procedure | None, texts: tuple[str, ...] = (), *, needs_ca: bool = True
 ) -> Permission:
     """What a run that leaves no record may be made of. Raises NotApproved before anything was started."""
-    permission = permitted(_intent(running, server, procedure, texts, needs_ca=needs_ca), read_policy())
+    permission = permitted(_intent(running, server, procedure, texts, needs_ca=needs_ca))
     _check_texts(procedure)
     return permission
 
@@ -60,7 +59,7 @@ def evidence(
 ) -> tuple[Launch, Evidence]:
     """What a run is launched by, and the evidence that it is to leave, which holds it to what was approved.
 
-    Raises NotApproved where the approval or the policy cannot be read, and what is wrong with a seal.
+    Raises what is wrong with a seal.
     """
     texts: tuple[str, ...] = ("root.sh" if command == "root" else "device.sh",)
     places = server.places()
@@ -69,7 +68,7 @@ def evidence(
         places |= gateway.places()
     who = None if running.seal is None else signer(running)
     intent = _intent(running, server, procedure, texts, needs_ca=command != "root")
-    permission, refusal = examined(intent, read_policy())
+    permission, refusal = examined(intent)
     if refusal is None:
         _check_texts(procedure)
     keeping = Keeping(command, server, procedure, texts, places, who, running.site)
