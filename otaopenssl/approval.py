@@ -12,6 +12,7 @@ from otaopenssl.errors import NotApproved, quoted
 from otaopenssl.strict_json import Members, read_json
 
 APPROVAL_NAME = "approval.json"
+SIGNATURES_NAME = f"{APPROVAL_NAME}.p7s"
 APPROVAL_FORMAT = "otaopenssl-approval/1"
 
 

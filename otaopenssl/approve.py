@@ -4,8 +4,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from otaopenssl import scratch
-from otaopenssl.approval import APPROVAL_NAME, Approval, Build, dump_approval
-from otaopenssl.approvers import SIGNATURES_NAME, distinct_signers
+from otaopenssl.approval import APPROVAL_NAME, SIGNATURES_NAME, Approval, Build, dump_approval
+from otaopenssl.approvers import distinct_signers
 from otaopenssl.builds import build_of, program_files
 from otaopenssl.durable import not_writable, read_bounded, replace
 from otaopenssl.errors import Failed, Unfit, quoted

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from otaopenssl.approval import APPROVAL_NAME
+from otaopenssl.approval import APPROVAL_NAME, SIGNATURES_NAME
 from otaopenssl.digest import sha256
 from otaopenssl.environment import CHILD_PATH
 from otaopenssl.errors import Failed, NotApproved, quoted
@@ -14,7 +14,6 @@ from otaopenssl.policy import Approvers, check_is_roots
 from otaopenssl.questions import SIGNERS
 from otaopenssl.runner import Finished, Runner
 
-SIGNATURES_NAME = f"{APPROVAL_NAME}.p7s"
 _HINT = "have it signed by those who have to: otaopenssl approve --sign CERT KEY"
 
 

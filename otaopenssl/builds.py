@@ -25,24 +25,27 @@ _BANNER = re.compile(rb"OpenSSL \d+\.\d+\.\d+[^\0\n]{0,60}")
 class ProgramFiles(NamedTuple):
     """The files of an openssl program.
 
-    ``libraries`` are those of ``LIBRARIES`` that it loads. ``banners`` are what the files hold of version lines; None
-    of a program that is a script, whose files say nothing of what it starts.
+    ``libraries`` are those of ``LIBRARIES`` that it loads. The files of a script say nothing of what it starts.
     """
 
     program: Measured
     libraries: Mapping[str, Measured]
-    banners: frozenset[str] | None
+    is_script: bool = False
 
     def all(self) -> list[Measured]:
         """All of the files."""
         return [self.program, *self.libraries.values()]
 
+    def banners(self) -> set[str]:
+        """What the files hold of version lines."""
+        return {
+            match.decode("ascii", "replace") for one in self.all() for match in _BANNER.findall(measured(one.path)[1])
+        }
+
     def may_say(self, version: str) -> bool:
         """Whether the program may print this version line, by what is in its files."""
-        if self.banners is None:
-            return True
         parts = version.removesuffix(")").split(" (Library: ")
-        return set(parts) <= self.banners
+        return self.is_script or set(parts) <= self.banners()
 
 
 def program_files(program: str, cwd: Path, is_trusted: Callable[[str | None], bool]) -> ProgramFiles:
@@ -52,13 +55,9 @@ def program_files(program: str, cwd: Path, is_trusted: Callable[[str | None], bo
     """
     found, content = measured(Path(program))
     if not is_trusted(found.sha256):
-        return ProgramFiles(found, {}, frozenset())
-    banners = set(_banners(content))
-    libraries = {}
-    for name, path in _listed(program, content, cwd).items():
-        libraries[name], library = measured(path)
-        banners.update(_banners(library))
-    return ProgramFiles(found, libraries, frozenset(banners) if is_elf(content) else None)
+        return ProgramFiles(found, {})
+    libraries = {name: measure(path) for name, path in _listed(program, content, cwd).items()}
+    return ProgramFiles(found, libraries, is_script=not is_elf(content))
 
 
 def openssl_configs(path: Path) -> dict[str, Measured]:
@@ -73,10 +72,6 @@ def build_of(files: ProgramFiles, version: str, openssl_dir: str) -> Build:
     configs = {name: found.sha256 for name, found in openssl_configs(Path(openssl_dir) / OPENSSL_CNF).items()}
     program = files.program.sha256 or ""
     return Build(version, program, digests.get("libssl"), digests.get("libcrypto"), configs)
-
-
-def _banners(content: bytes) -> list[str]:
-    return [match.decode("ascii", "replace") for match in _BANNER.findall(content)]
 
 
 def _listed(program: str, content: bytes, cwd: Path) -> dict[str, Path]:

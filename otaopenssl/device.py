@@ -2,22 +2,23 @@
 
 import os
 from contextlib import ExitStack
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Optional
 
-from otaopenssl import configs, gateway_root, serials, workbench
+from otaopenssl import configs, serials, workbench
 from otaopenssl.account import Account
 from otaopenssl.evidence import Evidence, kept, of_one
-from otaopenssl.gateway_root import Fetched, GatewayOrder
 from otaopenssl.ids import DeviceID, DeviceUUID, Identity
 from otaopenssl.interrupts import hold_for_good
 from otaopenssl.issuance import Made, issue, prepared
 from otaopenssl.layout import Server, listing
 from otaopenssl.outputs import CertificateReport
 from otaopenssl.program import Launch
-from otaopenssl.script import Body, Script, here_documents, steps_of
-from otaopenssl.shellwords import written
 from otaopenssl.texts import Procedure
 from otaopenssl.wholeness import Issued
+
+if TYPE_CHECKING:
+    # Most devices are made without asking a gateway, and what that takes would be a part of their time.
+    from otaopenssl.gateway_root import Fetched, GatewayOrder
 
 
 class Order(NamedTuple):
@@ -27,7 +28,7 @@ class Order(NamedTuple):
     uuid: DeviceUUID
     device_id: DeviceID
     procedure: Procedure
-    gateway: GatewayOrder | None = None
+    gateway: Optional["GatewayOrder"] = None
 
     def places(self) -> dict[str, str]:
         """The values of the places of device.sh."""
@@ -48,7 +49,7 @@ class Device(NamedTuple):
     report: CertificateReport
     files: dict[str, str]
     warnings: tuple[str, ...]
-    gateway: Fetched | None
+    gateway: Optional["Fetched"]
 
 
 def make_device(order: Order, launch: Launch, evidence: Evidence | None = None) -> Device:
@@ -98,48 +99,3 @@ def _made(order: Order, launch: Launch, evidence: Evidence | None, account: Acco
             commit,
             account,
         )
-
-
-def script(order: Order, program: str | None) -> Script:
-    """What ``otaopenssl device`` would run, without running or writing anything; it needs no fleet root CA."""
-    text = order.procedure.text("device.sh")
-    rendered = configs.missing(order.server, text)
-    return Script(
-        command="otaopenssl device",
-        server=order.server,
-        texts=[text] if order.gateway is None else [text, order.gateway.text(order.procedure)],
-        body=script_body(order, rendered),
-        rendered=rendered,
-        uuid=order.uuid,
-        device_id=order.device_id,
-        program=program,
-    )
-
-
-def script_body(order: Order, rendered: dict[str, bytes]) -> Body:
-    """The lines of that script after its exports."""
-    return [*ca_lines(), *here_documents(rendered), *making_body(order), 'echo "${device_dir}"']
-
-
-def ca_lines() -> list[str]:
-    """Lines of shell that end the script where there is no fleet root CA."""
-    return [
-        'for file in "${DEVICES_DIR}/ca.key" "${DEVICES_DIR}/ca.crt"; do',
-        '  [ -s "${file}" ] || { echo "no fleet root CA: ${file} is missing" >&2; exit 4; }',
-        "done",
-    ]
-
-
-def making_body(order: Order) -> Body:
-    """The lines of a script that make the device, where its variables are set."""
-    text = order.procedure.text("device.sh")
-    links = [written(word) for step in text.steps if (word := step.link_word())]
-    body: Body = [
-        'mkdir -m 700 "${device_dir}"',
-        *steps_of(text, order.places()),
-        "",
-        *(f"[ -e {link} ] || rm -f {link}  # departure no-dangling-link" for link in links),
-    ]
-    if order.gateway is not None:
-        body += gateway_root.script_body(order.gateway, order.gateway.text(order.procedure), order.places())
-    return body

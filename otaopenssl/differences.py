@@ -94,7 +94,7 @@ def _openssl(approval: Approval, materials: Materials) -> Iterator[str]:
 
 def _build(build: Build, files: ProgramFiles, configs: Mapping[str, Measured]) -> Iterator[str]:
     if not files.may_say(build.version):
-        yield from _unequal("openssl's version", repr(build.version), " ".join(sorted(files.banners or ())))
+        yield from _unequal("openssl's version", repr(build.version), " ".join(sorted(files.banners())))
     for name, approved in (("libssl", build.libssl), ("libcrypto", build.libcrypto)):
         found = files.libraries.get(name)
         shown = name if found is None else f"{name} {found.path}"

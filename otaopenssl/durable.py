@@ -67,6 +67,19 @@ def _written(temporary: Path, parts: Iterable[bytes]) -> Iterator[None]:
 
 def read_bounded(path: Path, largest: int = LARGEST_FILE) -> bytes:
     """The content of a regular file of at most ``largest`` bytes. Raises OSError for anything else, without waiting."""
+    with opened_bounded(path, largest) as (descriptor, size):
+        # By the system's own calls: a fleet reads a dozen small files a device.
+        content = b""
+        while len(content) <= largest and (more := os.read(descriptor, max(size + 1, _CHUNK))):
+            content += more
+    if len(content) > largest:
+        raise _too_large(path, largest)
+    return content
+
+
+@contextmanager
+def opened_bounded(path: Path, largest: int = LARGEST_FILE) -> Iterator[tuple[int, int]]:
+    """A regular file of at most ``largest`` bytes, to read it: descriptor and size. Raises as ``read_bounded``."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         found = os.fstat(descriptor)
@@ -76,16 +89,9 @@ def read_bounded(path: Path, largest: int = LARGEST_FILE) -> bytes:
             raise OSError(errno.EINVAL, "no regular file", str(path))
         if found.st_size > largest:
             raise _too_large(path, largest)
-        # By the system's own calls: a fleet reads a dozen small files a device.
-        content = b""
-        chunk = min(found.st_size, largest) + 1
-        while len(content) <= largest and (more := os.read(descriptor, max(chunk, _CHUNK))):
-            content += more
+        yield descriptor, found.st_size
     finally:
         os.close(descriptor)
-    if len(content) > largest:
-        raise _too_large(path, largest)
-    return content
 
 
 def _too_large(path: Path, largest: int) -> OSError:

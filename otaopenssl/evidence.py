@@ -1,8 +1,7 @@
 """The evidence of a run: it is held to what was approved, and leaves a record whatever comes of it."""
 
 import os
-import platform
-import socket
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
@@ -11,8 +10,7 @@ from typing import NamedTuple
 
 from otaopenssl import __version__, locks, scratch
 from otaopenssl.account import Account, Result, timestamp
-from otaopenssl.approval import APPROVAL_NAME
-from otaopenssl.approvers import SIGNATURES_NAME
+from otaopenssl.approval import APPROVAL_NAME, SIGNATURES_NAME
 from otaopenssl.builds import OPENSSL_CNF, openssl_configs
 from otaopenssl.departures import DEPARTURES
 from otaopenssl.durable import not_writable
@@ -59,7 +57,7 @@ class Evidence:
         self._record: Record | None = None
         self._records = 0
         self._seal: Seal | None = None
-        self._versions = {"otaopenssl": __version__, "openssl": "", "python": platform.python_version()}
+        self._versions = {"otaopenssl": __version__, "openssl": "", "python": sys.version.split()[0]}
 
     @contextmanager
     def kept(self, account: Account) -> Iterator[None]:
@@ -211,7 +209,7 @@ class Evidence:
             texts=texts,
             environment=whole_environment(self._keeping.server),
             departures=[departure.name for departure in DEPARTURES],
-            host=socket.gethostname(),
+            host=os.uname().nodename,
             user=_user(),
             site=self._keeping.site,
             versions=self._versions,

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from otaopenssl import configs
-from otaopenssl import device as devices
+from otaopenssl.device import Order
+from otaopenssl.device_script import ca_lines, making_body
 from otaopenssl.environment import environment
 from otaopenssl.fleet import FleetOrder
 from otaopenssl.ids import Identity
@@ -49,7 +50,7 @@ class FleetScript(NamedTuple):
         text = order.procedure.text("device.sh")
         rendered = configs.missing(order.server, text)
         body: Body = [
-            *devices.ca_lines(),
+            *ca_lines(),
             *here_documents(rendered),
             "failed=0",
             *(self._loop() if style == "guide" else self._each()),
@@ -80,15 +81,15 @@ class FleetScript(NamedTuple):
             yield from self._made(identity)
 
     def _made(self, identity: Identity) -> Body:
-        make_directory, *others = devices.making_body(self._device(identity))
+        make_directory, *others = making_body(self._device(identity))
         return [*_OPENING, make_directory, _OPENED, *others, *_CLOSING]
 
-    def _device(self, identity: Identity) -> devices.Order:
+    def _device(self, identity: Identity) -> Order:
         order = self.order
-        return devices.Order(order.server, identity.uuid, identity.device_id, order.procedure, order.gateway)
+        return Order(order.server, identity.uuid, identity.device_id, order.procedure, order.gateway)
 
     def _steps(self, identity: Identity) -> Iterator[dict[str, object]]:
         variables = environment(self.order.server.name, identity.uuid)
-        for item in devices.making_body(self._device(identity)):
+        for item in making_body(self._device(identity)):
             if isinstance(item, Line):
                 yield {"uuid": identity.uuid, **step_document(item, variables)}

@@ -8,10 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from otaopenssl.approval import APPROVAL_NAME, parse_approval
-from otaopenssl.approvers import SIGNATURES_NAME, check_signers
+from otaopenssl.approval import APPROVAL_NAME, SIGNATURES_NAME, parse_approval
 from otaopenssl.builds import program_files
-from otaopenssl.differences import differences
 from otaopenssl.durable import read_bounded
 from otaopenssl.errors import NotApproved, quoted, reason
 from otaopenssl.layout import Server
@@ -56,10 +54,12 @@ def examined(intent: Intent) -> tuple[Permission, NotApproved | None]:
     if approved is None:
         return Permission(_materials(intent, None, intent.texts), None), None
     permission = Permission(_materials(intent, approved, _all_texts(intent)), approved)
-    found = differences(approved.approval, permission.materials, needs_ca=intent.needs_ca)
+    found = _differences(approved, permission.materials, intent)
     if found:
         return permission, not_approved(found)
     if policy.approvers is not None:
+        from otaopenssl.approvers import check_signers
+
         try:
             check_signers(policy.approvers, approved.content, approved.signatures, intent.server.project_dir)
         except NotApproved as refusal:
@@ -73,6 +73,13 @@ def deviations(intent: Intent) -> list[str]:
     if approved is None:
         raise NotApproved(f"there is no {APPROVAL_NAME}", hint="run 'otaopenssl approve'")
     materials = _materials(intent, approved, _all_texts(intent))
+    return _differences(approved, materials, intent)
+
+
+def _differences(approved: ApprovalFile, materials: Materials, intent: Intent) -> list[str]:
+    # Imported here because most of a run's time is the program's start, and many projects have no approval.
+    from otaopenssl.differences import differences
+
     return differences(approved.approval, materials, needs_ca=intent.needs_ca)
 
 

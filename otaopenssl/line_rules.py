@@ -6,7 +6,6 @@ Source: docs/records.md.
 import json
 import os
 import re
-import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +13,7 @@ from typing import Any, NamedTuple
 from otaopenssl.account import Result
 from otaopenssl.approval import ApprovedText
 from otaopenssl.digest import sha256
+from otaopenssl.durable import opened_bounded
 from otaopenssl.errors import Error, quoted
 from otaopenssl.ids import parse_device_id, parse_device_uuid
 from otaopenssl.layout import CERTIFICATE_NAME
@@ -29,6 +29,7 @@ _SERIAL = re.compile(r"(?:[0-9A-F]{2}){1,20}")
 _DAY_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 _WITH_CERTIFICATE = (Result.MADE, Result.THERE)
 _LONGEST_LINE = 1024 * 1024
+_MOST_BYTES = 1024 * 1024 * 1024
 
 
 class Told(NamedTuple):
@@ -65,11 +66,10 @@ class LineCheck:
 
         tree, whole, previous = MerkleTree(), hashlib.sha256(), NO_DIGEST
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-            with os.fdopen(descriptor, "rb") as file:
-                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                    yield f"{path.name} is no regular file"
-                    return
+            with (
+                opened_bounded(path, _MOST_BYTES) as (descriptor, _),
+                os.fdopen(descriptor, "rb", closefd=False) as file,
+            ):
                 while line := file.readline(_LONGEST_LINE):
                     whole.update(line)
                     bare = line.removesuffix(b"\n")

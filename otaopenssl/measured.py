@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from otaopenssl.digest import sha256
-from otaopenssl.durable import read_bounded
+from otaopenssl.digest import sha256, sha256_of_rest
+from otaopenssl.durable import opened_bounded, read_bounded
 from otaopenssl.file_state import FileState, state_of
 from otaopenssl.outputs import pem_blocks
 
@@ -27,12 +27,17 @@ class Measured(NamedTuple):
 
 def measure(path: Path) -> Measured:
     """The file at ``path``, read now."""
-    return measured(path)[0]
+    # Before it is read: what changes from here on is noticed.
+    state = state_of(path)
+    try:
+        with opened_bounded(path, _LARGEST) as (descriptor, _):
+            return Measured(path, sha256_of_rest(descriptor), state)
+    except OSError:
+        return Measured(path, None, None)
 
 
 def measured(path: Path) -> tuple[Measured, bytes]:
     """The file at ``path``, read now, and what is in it."""
-    # Before it is read: what changes from here on is noticed.
     state = state_of(path)
     try:
         content = read_bounded(path, _LARGEST)

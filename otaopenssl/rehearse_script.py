@@ -4,11 +4,12 @@ import os
 from pathlib import Path
 
 from otaopenssl import configs
-from otaopenssl import device as devices
 from otaopenssl import root as roots
 from otaopenssl import server as servers
 from otaopenssl.address import Gateway
 from otaopenssl.attempt import NOT_OFFERED, REFUSING_STATUSES, Came
+from otaopenssl.device import Order
+from otaopenssl.device_script import script_body as device_body
 from otaopenssl.gateway_root import GatewayOrder, script_body
 from otaopenssl.ids import DeviceID, DeviceUUID
 from otaopenssl.layout import GATEWAY_ROOT_NAME, Server
@@ -113,8 +114,8 @@ class _Writer:
         text = self._text("device.sh")
         if gateway is not None:
             self._gateway_text(gateway)
-        order = devices.Order(server, uuid, DeviceID(uuid), self._procedure, gateway)
-        return [*device_exports(uuid, None), *devices.script_body(order, self._missing(text))]
+        order = Order(server, uuid, DeviceID(uuid), self._procedure, gateway)
+        return [*device_exports(uuid, None), *device_body(order, self._missing(text))]
 
     def _stranger_body(self) -> Body:
         """A device that trusts the gateway, and whose fleet root CA the gateway does not know."""

@@ -24,8 +24,8 @@ execution materials recovery
 differences gateway_root permission record rehearsal trials
 evidence gate gateway issuance proof server show statement_rules
 approve device fleet_block line_rules record_rules root
-audit fleet issued_list rehearse rehearse_script
-fleet_script
+audit device_script fleet issued_list rehearse
+fleet_script rehearse_script
 cli
 __main__
 """.strip().split("\n")

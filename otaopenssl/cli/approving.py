@@ -1,8 +1,8 @@
 """The command that approves what may run: write it, compare with it, sign it."""
 
 from otaopenssl import approve as approvals
-from otaopenssl.approval import APPROVAL_NAME
-from otaopenssl.approvers import SIGNATURES_NAME, people
+from otaopenssl.approval import APPROVAL_NAME, SIGNATURES_NAME
+from otaopenssl.approvers import people
 from otaopenssl.cli import gating, session, terminal
 from otaopenssl.cli.defaults import Defaults
 from otaopenssl.cli.options import Running

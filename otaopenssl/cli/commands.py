@@ -127,12 +127,12 @@ def device(
     Example:
       otaopenssl device --uuid SAJWA1C78D8V38055 --credentials credentials.zip
     """
-    from otaopenssl.cli import issuing
+    from otaopenssl.cli import issuing_device
 
     place = context.obj.narrowed(directory, openssl)
     running = Running(place, server_name, procedure, dry_run, style, json, verbose, seal_of(seal, passphrase_file))
     asking = Asking(gateway, credentials, port, tuple(pin or ()), timeout)
-    issuing.device(running, asking, uuid=uuid, device_id=device_id)
+    issuing_device.device(running, asking, uuid=uuid, device_id=device_id)
 
 
 def fleet(

@@ -11,6 +11,7 @@ from typing import IO, NamedTuple
 from otaopenssl import fleet as fleets
 from otaopenssl.account import Result
 from otaopenssl.cli import gating, session, terminal
+from otaopenssl.cli.asked_gateway import gateway_order
 from otaopenssl.cli.defaults import Defaults
 from otaopenssl.cli.options import MOST_JOBS, Asking, Running
 from otaopenssl.cli.progress import Progress, progress
@@ -87,11 +88,7 @@ def _order(running: Running, asking: Asking, options: FleetOptions) -> Iterator[
     problems = session.refusals(checks) + _contradictions(running, options)
     gateway = None
     try:
-        if asking.is_given():
-            # Imported here because it takes long, and most fleets ask no gateway.
-            from otaopenssl.cli import fetching
-
-            gateway = fetching.gateway_order(asking, project_dir)
+        gateway = gateway_order(asking, project_dir)
     except Error as problem:
         problems.append(problem)
     raise_all(problems)
