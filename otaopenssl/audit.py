@@ -1,24 +1,21 @@
 """One use case: whether records are whole, in their chain, sealed, and tell of the certificates that are there."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 from otaopenssl import locks
-from otaopenssl.digest import sha256
 from otaopenssl.errors import Failed, Unfit, quoted
 from otaopenssl.layout import CERTIFICATE_NAME, Server
 from otaopenssl.line_rules import LineCheck
 from otaopenssl.measured import certificate_digest
-from otaopenssl.outputs import first_complaint, pem_blocks
 from otaopenssl.program import Launch
-from otaopenssl.questions import INTACT, SEALERS
 from otaopenssl.record_rules import approval_findings, material_findings, text_findings
 from otaopenssl.records import SUMS_NAME, open_dir, read_chain, record_dirs, records_dir
 from otaopenssl.runner import Runner
-from otaopenssl.statement import LINES_NAME, NO_DIGEST, SEAL_NAME, STATEMENT_NAME
+from otaopenssl.seal_rules import is_to_be_checked, seal_findings
+from otaopenssl.statement import LINES_NAME, NO_DIGEST, STATEMENT_NAME
 from otaopenssl.statement_rules import Statement, read_statement
 
 _MOST_FINDINGS = 20
@@ -60,7 +57,7 @@ def audit(server: Server, names: Sequence[str], trust: Path | None, launch: Laun
             findings.append((name, error.message))
             continue
         check = LineCheck(statement)
-        if _is_to_be_checked(directory, statement, trust):
+        if is_to_be_checked(directory, statement, trust):
             runner = runner or launch()
         found = bounded(_record(directory, statement, check, (digest, before), trust, runner))
         findings += [(name, finding) for finding in found]
@@ -108,44 +105,7 @@ def _record(
     yield from approval_findings(directory, statement, is_refused=check.is_refused)
     if not check.is_refused:
         yield from material_findings(statement)
-    yield from _seal(directory, statement, check, trust, runner)
-
-
-def _is_to_be_checked(directory: Path, statement: Statement, trust: Path | None) -> bool:
-    return trust is not None or statement.digest("seal") is not None or _seal_path(directory).exists()
-
-
-def _seal(
-    directory: Path, statement: Statement, check: LineCheck, trust: Path | None, runner: Runner | None
-) -> Iterator[str]:
-    path, digest = _seal_path(directory), statement.digest("seal")
-    if digest is None and not path.exists():
-        # Where nothing was approved no openssl may be started, not for a seal either.
-        if trust is not None and not check.is_refused:
-            yield "it is not sealed"
-        return
-    if digest is None or not path.is_file() or runner is None:
-        yield "its seal is gone" if digest is not None else "it has a seal that the statement does not name"
-        return
-    content = str(directory / STATEMENT_NAME)
-    if trust is None:
-        question = INTACT.argv(file=str(path), content=content)
-    else:
-        try:
-            seconds = str(int(datetime.fromisoformat(statement.finished).timestamp()))
-        except ValueError:
-            yield "its end is no time"
-            return
-        question = SEALERS.argv(file=str(path), content=content, ca=str(trust), seconds=seconds)
-    finished = runner.run([question], cwd=directory)
-    if not finished.is_good:
-        yield f"its seal does not hold: {first_complaint(finished.stderr) or 'openssl refuses it'}"
-    elif [sha256(block.der or b"") for block in pem_blocks(finished.stdout)] != [digest]:
-        yield "it is sealed by another certificate than the one that the statement names"
-
-
-def _seal_path(directory: Path) -> Path:
-    return directory / SEAL_NAME
+    yield from seal_findings(directory, statement, trust, runner, is_refused=check.is_refused)
 
 
 def _unlisted(server: Server, listed: Sequence[str]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from otaopenssl import __version__, locks, scratch
+from otaopenssl import __version__, dsse, locks, scratch
 from otaopenssl.account import Account, Result, timestamp
 from otaopenssl.approval import APPROVAL_NAME, SIGNATURES_NAME
 from otaopenssl.builds import OPENSSL_CNF, openssl_configs
@@ -126,6 +126,8 @@ class Evidence:
             with scratch.directory() as directory:
                 (directory / _PROBE_NAME).write_bytes(b"")
                 signed(runner, seal.text, directory, _PROBE_NAME, signer)
+            if dsse.is_installed():
+                dsse.envelope(b"", signer)
             self._seal = seal
         with held():
             self._open()

@@ -21,7 +21,7 @@ from otaopenssl.merkle import MerkleTree
 from otaopenssl.procedure import parse_text
 from otaopenssl.records import MOST_LINES
 from otaopenssl.statement import LINE_SCHEMA, NO_DIGEST
-from otaopenssl.statement_rules import TIME, Statement
+from otaopenssl.statement_rules import Statement, is_time
 from otaopenssl.steps import Text
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -112,7 +112,7 @@ class LineCheck:
     def _check_form(self, facts: Mapping[str, Any], result: Result) -> None:
         _must(facts["schema"] == LINE_SCHEMA, "schema")
         begin, end = facts["begin"], facts["end"]
-        _must(TIME.fullmatch(begin) and TIME.fullmatch(end) and begin <= end, "begin and end")
+        _must(is_time(begin) and is_time(end) and begin <= end, "begin and end")
         uuid, device_id = facts["uuid"], facts["device_id"]
         if uuid is None or device_id is None:
             _must(uuid is device_id, "uuid and device_id")

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from otaopenssl import locks
+from otaopenssl import dsse, locks
 from otaopenssl.account import timestamp
 from otaopenssl.digest import sha256
 from otaopenssl.durable import not_writable, replace, sync_file, write_new
@@ -162,6 +162,8 @@ class Record:
         if seal is not None:
             (self._dir / SEAL_NAME).unlink(missing_ok=True)
             sync_file(signed(seal.runner, seal.text, self._dir, STATEMENT_NAME, seal.signer))
+            if dsse.is_installed():
+                replace(self._dir / dsse.ENVELOPE_NAME, dsse.envelope(content, seal.signer))
             sync_file(self._dir)
         append_statement(self._server, sha256(content), self.name)
         self.leave()

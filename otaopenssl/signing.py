@@ -11,6 +11,8 @@ from otaopenssl.runner import Runner, describe_statuses
 from otaopenssl.steps import Text
 
 _OLDEST_VERSION = (3, 0)
+# What OpenSSL up to 3.6 says of keys such as Ed25519, which need no digest.
+_NO_SUCH_KEYS = (b"no default digest", b"Error adding SignerInfo")
 
 
 class Signer:
@@ -58,10 +60,10 @@ def signed(runner: Runner, text: Text, directory: Path, name: str, signer: Signe
             raise Unfit(f"the owner of {quoted(signer.certificate)} has signed it already", hint=hint)
         said = first_complaint(finished.stderr) or "it wrote no signature"
         how = describe_statuses(finished) if not finished.is_good else "ended with exit status 0"
-        raise Failed(
-            f"signing with {quoted(signer.key)} failed: openssl {how}: {said}",
-            hint="check that certificate and key belong together, and the passphrase",
-        )
+        hint = "check that certificate and key belong together, and the passphrase"
+        if any(words in finished.stderr for words in _NO_SUCH_KEYS):
+            hint = "use an RSA or EC key: this openssl cannot sign with another"
+        raise Failed(f"signing with {quoted(signer.key)} failed: openssl {how}: {said}", hint=hint)
     return output
 
 

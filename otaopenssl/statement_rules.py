@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +22,7 @@ from otaopenssl.statement import (
 )
 from otaopenssl.strict_json import Members, read_json
 
-TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")
 _HINT = "see docs/records.md for what it must be"
 # The texts that a command carries out; those of device and fleet, a gateway's as well where one was asked.
 _TEXTS = {"root": "root.sh", "device": "device.sh", "fleet": "device.sh"}
@@ -127,9 +128,17 @@ def _versions(builder: Members) -> str:
 
 def _times(metadata: Members) -> str:
     started, finished = metadata.string("startedOn"), metadata.string("finishedOn")
-    if not (TIME.fullmatch(started) and TIME.fullmatch(finished) and started <= finished):
+    if not (is_time(started) and is_time(finished) and started <= finished):
         metadata.refuse("'startedOn' and 'finishedOn' are no times, one after the other")
     return finished
+
+
+def is_time(text: str) -> bool:
+    """Whether it is a time as records hold it."""
+    try:
+        return bool(_TIME.fullmatch(text) and datetime.fromisoformat(text))
+    except ValueError:
+        return False
 
 
 def _byproducts(details: Members) -> tuple[Mapping[str, str], int]:

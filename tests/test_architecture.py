@@ -19,11 +19,11 @@ address departures der digest elf file_state ids interrupts merkle questions res
 approval cnf environment layout leaf outputs render settings steps
 answer attempt chain durable leaf_rules output_rules procedure runner text_rules
 credentials id_list included locks measured policy program reports script signing texts wholeness
-account approvers builds configs fleet_root plan records scratch serials server_directory vouching workbench
+account approvers builds configs dsse fleet_root plan records scratch serials server_directory vouching workbench
 execution materials recovery
 differences gateway_root permission record rehearsal trials
 evidence gate gateway issuance proof server show statement_rules
-approve device fleet_block line_rules record_rules root
+approve device fleet_block line_rules record_rules root seal_rules
 audit device_script fleet issued_list rehearse
 fleet_script rehearse_script
 cli
@@ -33,6 +33,8 @@ __main__
 ROW = {module: number for number, row in enumerate(ROWS) for module in row}
 ONLY_PLACE = {
     "subprocess": {"runner"},
+    "securesystemslib": {"dsse"},
+    "cryptography": {"dsse"},
     "fcntl": {"locks"},
     "jinja2": {"render"},
     "typer": {"cli"},

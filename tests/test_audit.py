@@ -105,6 +105,7 @@ def resealed(project: Path, change: Callable[[dict[str, Any]], None], by: str = 
     change(document)
     path.write_text(json.dumps(document))
     (record / "statement.json.p7s").unlink()
+    (record / "statement.dsse.json").unlink()
     signing = ["-signer", str(project.parent / f"{by}.crt"), "-inkey", str(project.parent / f"{by}.key")]
     files = ["-in", "statement.json", "-outform", "DER", "-out", "statement.json.p7s"]
     openssl("cms", "-sign", "-binary", "-cades", *signing, *files, cwd=record)
