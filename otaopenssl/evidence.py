@@ -153,8 +153,9 @@ class Evidence:
             record.lines.append(lines[:room])
             if len(lines) > room:
                 with held():
-                    self._end()
+                    # The next one is begun first, so that the folder of workers' parts is never gone in between.
                     self._open()
+                    self._close(record)
                 self.add(lines[room:])
         except OSError as error:
             # What is there is sealed by the next run, with what workers had written down.
@@ -180,8 +181,10 @@ class Evidence:
 
     def _end(self) -> None:
         record, self._record = self._record, None
-        if record is None:
-            return
+        if record is not None:
+            self._close(record)
+
+    def _close(self, record: Record) -> None:
         server = self._keeping.server
         with locks.hidden_folder(server.hidden_dir):
             if record.lines.tree.size:

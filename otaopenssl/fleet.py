@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Optional
 
-from otaopenssl import configs, locks, plan, serials
+from otaopenssl import configs, plan, serials
 from otaopenssl.account import Account, Result
 from otaopenssl.errors import Error, Failed, Interrupted, NotApproved
 from otaopenssl.evidence import Evidence, kept
@@ -235,7 +235,9 @@ class _Run:
             for future in done:
                 block = self._at_work.pop(future)
                 found = self._outcomes(future, block)
-                self._record(block, found)
+                is_given_up = future.cancelled() or future.exception() is not None
+                if not (is_given_up and block.is_at_work):
+                    self._record(block, found)
                 outcomes += found
             self.summary.add(outcomes)
             if any(outcome.result is Result.FAILED for outcome in outcomes):
@@ -250,11 +252,8 @@ class _Run:
             self._tell = tell
 
     def _record(self, block: Block, outcomes: Sequence[Outcome]) -> None:
-        """Have the outcomes in the record; what cannot be written there the next run finds in the worker's part.
-
-        So it does where a worker that was given up is still at work.
-        """
-        if self._evidence is None or (block.part_path is not None and locks.is_held(block.part_path)):
+        """Have the outcomes in the record; what cannot be written there the next run finds in the worker's part."""
+        if self._evidence is None:
             return
         try:
             self._evidence.add([outcome.told() for outcome in outcomes])

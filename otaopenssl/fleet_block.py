@@ -8,7 +8,7 @@ from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
-from otaopenssl import configs, workbench
+from otaopenssl import configs, locks, workbench
 from otaopenssl.account import Account, Result
 from otaopenssl.durable import check_writable, not_writable
 from otaopenssl.environment import environment
@@ -60,6 +60,11 @@ class Block(NamedTuple):
     def identities(self) -> tuple[Identity, ...]:
         """All of its devices."""
         return self.there + self.to_make
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether a worker that was given up goes on, which may publish still: the next run takes over its part."""
+        return self.part_path is not None and locks.is_held(self.part_path)
 
 
 def make_block(block: Block) -> tuple[Outcome, ...]:
