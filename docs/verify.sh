@@ -4,7 +4,7 @@
 # certificate itself; with PROOF, the proof of one line, devices.jsonl need not be there.
 # Prints a line a check. Exit status: 0 everything holds, 1 something does not, 2 it could not be tried.
 # A record is not trusted: nothing in it is run, nor used as a name or a number before its form was checked.
-# Not looked at: statement.dsse.json, which signs the same bytes, and approval.json.p7s, which says who approved.
+# Not looked at: who signed approval.json.p7s, and the signature in statement.dsse.json, which says what the seal says.
 set -euo pipefail
 umask 077
 export LC_ALL=C OPENSSL_CONF=/dev/null
@@ -12,7 +12,7 @@ unset CDPATH GLOBIGNORE # the latter ends dotglob as well
 shopt -s inherit_errexit nullglob dotglob
 give_up() { printf 'verify.sh: %s\n' "${1//[^[:print:]]/?}" >&2; exit 2; }
 [[ $# == [23] ]] || give_up 'usage: verify.sh RECORD_DIR TRUST_CERT [PROOF]'
-for tool in openssl jq sha256sum base64 basenc comm cut date head join mkdir mktemp paste rm sort split tail tr; do
+for tool in openssl jq sha256sum base64 basenc cmp comm cut date head join mkdir mktemp paste rm sort split tail tr; do
   type -P "$tool" >/dev/null || give_up "$tool is missing"
 done
 [[ $(openssl version) == 'OpenSSL '[3-9]* ]] || give_up 'openssl 3.0 or later is needed'
@@ -136,7 +136,8 @@ statement() {
       "byproducts")
   | must(size | type == "number" and . == floor and 1 <= . and . <= 10000; "size")
   | [run.metadata.finishedOn, run.metadata.invocationId, size, .subject[0].digest.sha256,
-      byproduct("merkle-root", "last-line", "previous-statement"), (dependency("seal", "approval.json") | . // "none")]
+      byproduct("merkle-root", "last-line", "previous-statement"),
+      (dependency("seal", "approval.json", "approval.json.p7s") | . // "none")]
   | join(" ")' >"$tmp/facts"
 }
 seal() { # -CAfile alone would let the authorities of the system vouch as well
@@ -149,6 +150,7 @@ seal() { # -CAfile alone would let the authorities of the system vouch as well
   [[ ${signer#*-BEGIN CERT} != *-BEGIN\ CERT* ]] || no 'more than one signer'
   openssl x509 -in "$tmp/signer" -outform DER -out "$tmp/signer.der"
   is "$tmp/signer.der" "$seal"
+  [[ ! -e statement.dsse.json ]] || jq -r .payload statement.dsse.json | base64 -d | cmp - statement.json
 }
 texts() {
   local i count sum
@@ -161,12 +163,13 @@ texts() {
 }
 approval() { # what ran is what was approved
   is approval.json "$approved"
+  [[ $signed == none && ! -e approval.json.p7s ]] || is approval.json.p7s "$signed"
   "$refused" || ask '$a | must(length == 1 and .[0].format == "otaopenssl-approval/1"; "format") | .[0]
   | must(.procedure.name == internal.procedure.name; "the procedure")
   | must(all(texts[]; .sha256 == $a[0].procedure.texts[.name].sha256); "a text")
   | must(internal.environment == .environment; "the environment")
-  | must(all(dependencies[] | select(.name | startswith("procedure/") or IN("approval.json", "seal", "openssl", "libssl",
-      "libcrypto", "openssl.cnf", if command == "root" then "ca.crt" else empty end) | not);
+  | must(all(dependencies[] | select(.name | startswith("procedure/") or IN("approval.json", "approval.json.p7s", "seal",
+      "openssl", "libssl", "libcrypto", "openssl.cnf", if command == "root" then "ca.crt" else empty end) | not);
       .digest.sha256 == $a[0].files[.name]); "a configuration file or ca.crt")
   | must(any(.openssl[]; .version == run.builder.version.openssl
       and [.program, .libssl, .libcrypto] == [dependency("openssl", "libssl", "libcrypto")]
@@ -283,13 +286,13 @@ if [[ -f devices.jsonl ]] && jq -enR '[inputs | fromjson.result] | length > 0 an
   >/dev/null 2>&1; then refused=true; fi
 check 'statement.json: what the format says' statement
 ((status == 0)) || exit 1
-read -r finished run size subject root last before seal approved <"$tmp/facts"
+read -r finished run size subject root last before seal approved signed <"$tmp/facts"
 others=(../*/statement.json)
-if "$refused" && [[ $seal == none && ! -e statement.json.p7s ]]; then
+if "$refused" && [[ $seal == none && ! -e statement.json.p7s && ! -e statement.dsse.json ]]; then
   say skip 'seal: all was refused, so that nothing could be started to seal it'
 else check 'seal: by one signer, whom TRUST_CERT vouches for' seal; fi
 check 'texts: their digests' texts
-if [[ -e approval.json || $approved != none ]]; then
+if [[ -e approval.json || -e approval.json.p7s || $approved$signed != nonenone ]]; then
   check 'approval.json: what ran is approved' approval
 else say skip 'approval.json: the run was held to none'; fi
 if [[ -n $proof && ! -e devices.jsonl && ! -L devices.jsonl ]]; then

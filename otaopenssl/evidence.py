@@ -13,6 +13,7 @@ from otaopenssl.account import Account, Result, timestamp
 from otaopenssl.approval import APPROVAL_NAME, SIGNATURES_NAME
 from otaopenssl.builds import OPENSSL_CNF, openssl_configs
 from otaopenssl.departures import DEPARTURES
+from otaopenssl.digest import sha256
 from otaopenssl.durable import not_writable
 from otaopenssl.errors import Error
 from otaopenssl.interrupts import held
@@ -226,6 +227,8 @@ class Evidence:
         materials, approval = self._permission.materials, self._permission.approval
         if approval is not None and approval.files[0].sha256 is not None:
             yield APPROVAL_NAME, approval.files[0].sha256, None
+            if approval.signatures is not None:
+                yield SIGNATURES_NAME, sha256(approval.signatures), None
         for name in self._keeping.texts:
             if name in materials.texts:
                 yield f"procedure/{name}", materials.texts[name].sha256, None

@@ -6,7 +6,7 @@ Source: docs/records.md.
 from collections.abc import Iterator
 from pathlib import Path
 
-from otaopenssl.approval import APPROVAL_NAME, Approval, Build, is_text_of, parse_approval
+from otaopenssl.approval import APPROVAL_NAME, SIGNATURES_NAME, Approval, Build, is_text_of, parse_approval
 from otaopenssl.builds import LIBRARIES, OPENSSL_CNF
 from otaopenssl.digest import sha256
 from otaopenssl.durable import read_bounded
@@ -14,7 +14,7 @@ from otaopenssl.errors import Error, quoted
 from otaopenssl.materials import CA_CRT
 from otaopenssl.statement_rules import Statement
 
-_NO_FILES = frozenset({APPROVAL_NAME, "seal", "openssl", *LIBRARIES, OPENSSL_CNF})
+_NO_FILES = frozenset({APPROVAL_NAME, SIGNATURES_NAME, "seal", "openssl", *LIBRARIES, OPENSSL_CNF})
 
 
 def text_findings(statement: Statement) -> Iterator[str]:
@@ -35,26 +35,28 @@ def material_findings(statement: Statement) -> Iterator[str]:
 
 def approval_findings(directory: Path, statement: Statement, *, is_refused: bool) -> Iterator[str]:
     """How what ran differs from the approval that lies beside it; of what was refused, nothing has run."""
-    digest = statement.digest(APPROVAL_NAME)
-    path = directory / APPROVAL_NAME
-    if digest is None:
-        if path.exists():
-            yield f"{APPROVAL_NAME} lies beside a statement that names none"
+    for name in (APPROVAL_NAME, SIGNATURES_NAME):
+        if _digest_of(directory / name) != statement.digest(name):
+            yield f"{name} is gone, or another than the one that the statement names, or it names none"
+            return
+    if statement.digest(APPROVAL_NAME) is None or is_refused:
         return
     try:
-        content = read_bounded(path)
-    except OSError:
-        content = b""
-    if sha256(content) != digest:
-        yield f"{APPROVAL_NAME} is gone or another than the one that the statement names"
-        return
-    try:
-        approval = parse_approval(content)
+        approval = parse_approval(read_bounded(directory / APPROVAL_NAME))
     except Error as error:
         yield error.message
-        return
-    if not is_refused:
+    else:
         yield from _unapproved(approval, statement)
+
+
+def _digest_of(path: Path) -> str | None:
+    """The digest of a file; None where there is none, and of what cannot be read no digest at all."""
+    try:
+        return sha256(read_bounded(path))
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return ""
 
 
 def _unapproved(approval: Approval, statement: Statement) -> Iterator[str]:

@@ -48,7 +48,10 @@ GOOD = {
     "no approval": Bent(is_approved=False),
     "a text without a newline at its end": Bent(texts=(("-text -noout\n", "-text -noout"),)),
     "refused as a whole": Bent(
-        at=2, lines=refused, statement=unsealed, files=each(remove("statement.json.p7s"), remove("../../devices/d1"))
+        at=2,
+        lines=refused,
+        statement=unsealed,
+        files=each(*map(remove, ("statement.json.p7s", "statement.dsse.json", "../../devices/d1"))),
     ),
     "made again later": Bent(at=2, checked=1, lines=of_v1("made"), files=again),
 }

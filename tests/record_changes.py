@@ -150,7 +150,7 @@ def statements() -> Iterator[tuple[str, Case]]:
         (*INTERNAL, "site", 5),
         (*INTERNAL, "is_complete", "yes"),
         (*DEPENDENCIES, 0, "digest", {"sha256": "A" * 64}),
-        (*DEPENDENCIES, 3, "name", "certs/client.cnf"),
+        (*DEPENDENCIES, 4, "name", "certs/client.cnf"),
         (*RUN, "builder", "id", "urn:other"),
         (*RUN, "builder", "version", "openssl", None),
         (*RUN, "metadata", "invocationId", None),
@@ -187,6 +187,8 @@ def seals() -> Iterator[tuple[str, Case]]:
     yield "seal: none, and not named", case(bare, SEAL)
     yield "seal: not named", case(Bent(statement=dependency("seal")), SEAL)
     yield "seal: of other bytes", case(Bent(files=edit("statement.json", '"line"', '"mine"')), SEAL, CHAIN)
+    envelope = Bent(files=edit("statement.dsse.json", '"payload": "ey', '"payload": "fy'))
+    yield "seal: an envelope of other bytes", case(envelope, SEAL)
     for signers in (("seal",), ("seal", "other")):
         options = ("-cades", "-nodetach")
         bent = Bent(files=each(sealed_by(*signers, options=options), edit("statement.json", '"line"', '"mine"')))
@@ -200,6 +202,12 @@ def texts_and_approvals() -> Iterator[tuple[str, Case]]:
     yield "text: another digest", case(Bent(statement=put(*text, "sha256", "7" * 64)), TEXTS, APPROVAL)
     yield "text: procedure/TEXT", case(Bent(statement=dependency("procedure/device.sh", digest=other)), TEXTS)
     yield "approval: edited", case(Bent(files=edit("approval.json", "0.5.0", "0.5.1")), APPROVAL)
+    for name, bent in {
+        "edited": Bent(files=edit("approval.json.p7s", "those", "these")),
+        "gone": Bent(files=remove("approval.json.p7s")),
+        "not named": Bent(statement=dependency("approval.json.p7s")),
+    }.items():
+        yield f"approval: signatures {name}", case(bent, APPROVAL)
     yield "approval: gone", case(Bent(files=remove("approval.json")), APPROVAL)
     yield "approval: not named", case(Bent(statement=dependency("approval.json")), APPROVAL)
     changes: dict[str, tuple[object, ...]] = {

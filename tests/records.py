@@ -24,6 +24,7 @@ BUILD: Json = {
     "libcrypto": "c" * 64,
     "openssl.cnf": {"/usr/lib/ssl/openssl.cnf": "d" * 64, "/etc/more.cnf": "e" * 64, "/etc/absent.cnf": None},
 }
+SIGNATURES = b"those of whoever approved"
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "SERVER_NAME": "myservername", "DEVICE_UUID": "${DEVICE_UUID}"}
 
 
@@ -272,7 +273,10 @@ class Tree:
         }
 
     def _dependencies(self, record: Record, command: str) -> list[Json]:
-        approved = {} if record.approval is None else {"approval.json": sha256(json.dumps(record.approval).encode())}
+        approved = {}
+        if record.approval is not None:
+            approved["approval.json"] = sha256(json.dumps(record.approval).encode())
+            approved["approval.json.p7s"] = sha256(SIGNATURES)
         texts = {f"procedure/{name}": sha256(self.stated(name)) for name in record.texts}
         files = {key: value for key, value in self.approved["files"].items() if command != "root" or key != "ca.crt"}
         found: list[Json] = [
@@ -294,6 +298,7 @@ class Tree:
             record.approval = json.loads(json.dumps(self.approved))
             bent.approval(record.approval)
             (directory / "approval.json").write_text(json.dumps(record.approval))
+            (directory / "approval.json.p7s").write_bytes(SIGNATURES)
         bent.lines(record)
         record.link()
         bent.linked(record)
@@ -305,6 +310,7 @@ class Tree:
         path = directory / "statement.json"
         path.write_text(json.dumps(record.statement))
         self.pki.seal(path, self.bent.sealer)
+        self.pki.envelope(path, self.bent.sealer)
         self.sums.append(f"{sha256(path.read_bytes())}  {record.name}/statement.json")
 
     def _proof(self) -> Path | None:

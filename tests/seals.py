@@ -1,5 +1,8 @@
 """Certificates for the seals of records, and for the devices that they tell of."""
 
+import json
+import os
+from base64 import b64encode
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -34,6 +37,22 @@ class Pki:
 
     def digest(self, name: str) -> str:
         return sha256(der_in(self.certificate(name)))
+
+    def envelope(self, statement: Path, signer: str) -> None:
+        """The DSSE envelope of a statement."""
+        content, kind = statement.read_bytes(), "application/vnd.in-toto+json"
+        # Trees are made several at a time.
+        mark = os.urandom(8).hex()
+        encoded, signed = self.directory / f"{mark}.encoded", self.directory / f"{mark}.signed"
+        encoded.write_bytes(b"DSSEv1 %d %b %d %b" % (len(kind), kind.encode(), len(content), content))
+        openssl("dgst", "-sha256", "-sign", f"{signer}.key", "-out", signed.name, encoded.name, cwd=self.directory)
+        signature = b64encode(signed.read_bytes()).decode()
+        document = {
+            "payload": b64encode(content).decode(),
+            "payloadType": kind,
+            "signatures": [{"keyid": signer, "sig": signature}],
+        }
+        statement.with_suffix(".dsse.json").write_text(json.dumps(document))
 
     def seal(self, statement: Path, *signers: str, options: tuple[str, ...] = ("-cades",)) -> None:
         """Seal a statement, by one or more."""

@@ -148,7 +148,7 @@ def _text(document: dict[str, Any]) -> None:
         (_another_dependency("certs/client.cnf"), "certs/client.cnf is not the approved one"),
         (_another_dependency("ca.crt"), "ca.crt is not the approved one"),
         (_another_dependency("procedure/device.sh"), "another digest than procedure/device.sh"),
-        (_another_dependency("approval.json"), "approval.json is gone or another"),
+        (_another_dependency("approval.json"), "approval.json is gone, or another"),
         (_another_dependency("seal"), "sealed by another certificate"),
         (_byproduct(0), "merkle-root is another"),
         (_byproduct(1), "last-line is another"),
