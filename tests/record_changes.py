@@ -2,12 +2,14 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 from tests.records import BUILD, ZEROS, Bent, Json, Tree
 
 # What a check is called in the lines that verify.sh prints.
 STATEMENT, SEAL, TEXTS, APPROVAL = "statement.json", "seal", "texts", "approval.json"
 LINES, COMMANDS, CHAIN, CERTIFICATES, PROOF = "devices.jsonl", "commands", "SHA256SUMS", "certificates", "PROOF"
+T = TypeVar("T")
 Case = tuple[Bent, frozenset[str]]
 Keys = tuple[str | int, ...]
 BUILT: Keys = ("predicate", "buildDefinition")
@@ -117,10 +119,10 @@ def sealed_by(*signers: str, options: tuple[str, ...] = ("-cades",)) -> Callable
     return lambda tree: tree.pki.seal(tree.record_dir / "statement.json", *signers, options=options)
 
 
-def each(*changes: Callable[[Tree], object]) -> Callable[[Tree], None]:
-    def change(tree: Tree) -> None:
+def each(*changes: Callable[[T], object]) -> Callable[[T], None]:
+    def change(changed: T) -> None:
         for one in changes:
-            one(tree)
+            one(changed)
 
     return change
 
@@ -183,10 +185,11 @@ def seals() -> Iterator[tuple[str, Case]]:
     yield "seal: by two, the other one is named", case(Bent(sealer="other", files=sealed_by("seal", "other")), SEAL)
     yield "seal: does not name its certificate", case(Bent(files=sealed_by("seal", options=())), SEAL)
     yield "seal: of another time", case(Bent(statement=old), SEAL)
-    bare = Bent(statement=dependency("seal"), files=remove("statement.json.p7s"))
+    bare = Bent(statement=dependency("seal"), files=each(remove("statement.json.p7s"), remove("statement.dsse.json")))
     yield "seal: none, and not named", case(bare, SEAL)
     yield "seal: not named", case(Bent(statement=dependency("seal")), SEAL)
-    yield "seal: of other bytes", case(Bent(files=edit("statement.json", '"line"', '"mine"')), SEAL, CHAIN)
+    other = each(edit("statement.json", '"line"', '"mine"'), remove("statement.dsse.json"))
+    yield "seal: of other bytes", case(Bent(files=other), SEAL, CHAIN)
     envelope = Bent(files=edit("statement.dsse.json", '"payload": "ey', '"payload": "fy'))
     yield "seal: an envelope of other bytes", case(envelope, SEAL)
     for signers in (("seal",), ("seal", "other")):
@@ -209,6 +212,9 @@ def texts_and_approvals() -> Iterator[tuple[str, Case]]:
     }.items():
         yield f"approval: signatures {name}", case(bent, APPROVAL)
     yield "approval: gone", case(Bent(files=remove("approval.json")), APPROVAL)
+    neither = each(dependency("approval.json"), dependency("approval.json.p7s"))
+    bare = Bent(statement=neither, files=remove("approval.json.p7s"))
+    yield "approval: neither it nor its signatures are named", case(bare, APPROVAL)
     yield "approval: not named", case(Bent(statement=dependency("approval.json")), APPROVAL)
     changes: dict[str, tuple[object, ...]] = {
         "format": ("format", "otaopenssl-approval/2"),

@@ -19,16 +19,18 @@ class Pki:
         (directory / "sign.cnf").write_text("[ext]\nbasicConstraints = CA:FALSE\n")
         for name in ("seal-ca", "foreign-ca", "ca"):
             self.make(name, "")
-        self.make("seal", "seal-ca")
-        self.make("other", "seal-ca")
+        # All signatures of an RSA key have one length, so that those of two signers are in one order.
+        self.make("seal", "seal-ca", "rsa:2048")
+        self.make("other", "seal-ca", "rsa:2048")
         self.make("foreign", "foreign-ca")
         for name in ("v0", "v1", "v2", "d1", "stray"):
             self.make(name, "ca")
         self.now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.123Z")
 
-    def make(self, name: str, issuer: str) -> None:
+    def make(self, name: str, issuer: str, kind: str = "ec") -> None:
         by = ["-CA", f"{issuer}.crt", "-CAkey", f"{issuer}.key", "-config", "sign.cnf", "-extensions", "ext"]
-        key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", f"{name}.key"]
+        curve = ["-pkeyopt", "ec_paramgen_curve:P-256"] if kind == "ec" else []
+        key = ["-newkey", kind, *curve, "-nodes", "-keyout", f"{name}.key"]
         openssl("req", "-x509", *key, "-subj", f"/CN={name}", "-days", "99", "-out", f"{name}.crt",
                 *(by if issuer else []), cwd=self.directory)  # fmt: skip
 
@@ -45,7 +47,9 @@ class Pki:
         mark = os.urandom(8).hex()
         encoded, signed = self.directory / f"{mark}.encoded", self.directory / f"{mark}.signed"
         encoded.write_bytes(b"DSSEv1 %d %b %d %b" % (len(kind), kind.encode(), len(content), content))
-        openssl("dgst", "-sha256", "-sign", f"{signer}.key", "-out", signed.name, encoded.name, cwd=self.directory)
+        padding = ["-sigopt", "rsa_padding_mode:pss"] if signer in ("seal", "other") else []
+        sign = ["-sha256", *padding, "-sign", f"{signer}.key", "-out", signed.name, encoded.name]
+        openssl("dgst", *sign, cwd=self.directory)
         signature = b64encode(signed.read_bytes()).decode()
         document = {
             "payload": b64encode(content).decode(),

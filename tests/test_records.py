@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -256,7 +258,7 @@ def test_a_record_is_sealed(project: Path, sealing: Path) -> None:
         assert path.is_dir() or path.is_symlink() or b"CANARYPASS" not in path.read_bytes()
 
 
-def test_another_implementation_accepts_the_seal(project: Path, sealing: Path) -> None:
+def test_gnutls_accepts_the_seal(project: Path, sealing: Path) -> None:
     """GnuTLS verifies the signature, too."""
     require(shutil.which("certtool") is not None, "no certtool (gnutls-bin)")
     seal = ["--seal", str(sealing / "seal.crt"), str(sealing / "seal.key")]
@@ -265,6 +267,46 @@ def test_another_implementation_accepts_the_seal(project: Path, sealing: Path) -
     files = ["--load-data", "statement.json", "--infile", "statement.json.p7s"]
     checked = subprocess.run([*command, *files], cwd=records(project)[-1], check=False, capture_output=True, text=True)
     assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_gnupg_accepts_the_seal(project: Path, sealing: Path) -> None:
+    """GnuPG's gpgsm verifies the signature, and refuses it for other bytes."""
+    require(shutil.which("gpgsm") is not None, "no gpgsm")
+    seal = ["--seal", str(sealing / "seal.crt"), str(sealing / "seal.key")]
+    assert run("device", *seal, "--passphrase-file", str(sealing / "passphrase"), cwd=project).status == 0
+    # Its agent listens at a socket in its home, whose path may not be long.
+    with tempfile.TemporaryDirectory() as home:
+        env = {"PATH": os.environ["PATH"], "GNUPGHOME": home}
+        printed = openssl("x509", "-in", str(sealing / "seal.crt"), "-noout", "-fingerprint", "-sha1", cwd=project)
+        (Path(home) / "trustlist.txt").write_text(f"{printed.strip().partition('=')[2]} S relax\n")
+        try:
+            subprocess.run(
+                ["gpgsm", "--batch", "--import", sealing / "seal.crt"], env=env, check=True, capture_output=True
+            )
+            for name in ("statement.json", "devices.jsonl"):
+                command = ["gpgsm", "--batch", "--disable-crl-checks", "--verify", "statement.json.p7s", name]
+                checked = subprocess.run(command, cwd=records(project)[-1], env=env, check=False, capture_output=True)
+                assert (checked.returncode == 0) == (name == "statement.json"), checked.stderr
+        finally:
+            subprocess.run(["gpgconf", "--kill", "all"], env=env, check=False)
+
+
+def test_a_passphrase_is_in_no_process_list(project: Path, sealing: Path, logging_openssl: tuple[Path, Path]) -> None:
+    """No openssl is given it as an argument or in its environment, for a seal as for an approval."""
+    program, log = logging_openssl
+    signer = [str(sealing / "seal.crt"), str(sealing / "seal.key")]
+    passphrase = ["--passphrase-file", str(sealing / "passphrase")]
+    for command in (
+        ["device", "--verbose", "--seal", *signer, *passphrase],
+        ["approve"],
+        ["approve", "--sign", *signer, *passphrase],
+    ):
+        ran = run("--openssl", str(program), *command, cwd=project)
+        assert ran.status == 0, ran.err
+        assert "CANARY" not in ran.out + ran.err
+    noted = log.read_text()
+    assert noted.count("cms") >= 3
+    assert "CANARY" not in noted
 
 
 @pytest.mark.parametrize("fault", ["passphrase", "key", "certificate", "swapped"])

@@ -63,7 +63,7 @@ EDITS: list[tuple[str, str, str]] = [
     ("is approval.json.p7s ", ": ", "approval: signatures edited"),
     (" && ! -e approval.json.p7s ", " ", "approval: signatures not named"),
     ("| cmp - statement.json", "> /dev/null", "seal: an envelope of other bytes"),
-    ("-e approval.json || ", "", "approval: not named"),
+    ("-e approval.json || ", "", "approval: neither it nor its signatures are named"),
     ("is devices.jsonl ", ": ", "lines: subject"),
     ('== "$(sha256sum <"$1")" ]]', "== * ]]", "lines: no newline at the end"),
     (" and .sequence == $n", "", "lines: sequence"),
