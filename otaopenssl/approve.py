@@ -16,7 +16,7 @@ from otaopenssl.materials import as_approval, gathered
 from otaopenssl.permission import ApprovalFile
 from otaopenssl.questions import INTACT
 from otaopenssl.runner import Finished, Runner
-from otaopenssl.signing import Signer, check_can_sign, signed
+from otaopenssl.signing import Signer, check_knows_cades, signed
 from otaopenssl.texts import Procedure
 
 
@@ -59,7 +59,7 @@ def sign(server: Server, procedure: Procedure, runner: Runner, signer: Signer) -
     Signatures of an approval that has changed since are dropped. Raises NotApproved, Unfit or Failed.
     """
     before = _required(server)
-    check_can_sign(runner)
+    check_knows_cades(runner)
     with scratch.directory() as directory:
         (directory / APPROVAL_NAME).write_bytes(before.content)
         name = "seal.sh"

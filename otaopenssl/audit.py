@@ -15,6 +15,7 @@ from otaopenssl.record_rules import approval_findings, material_findings, text_f
 from otaopenssl.records import SUMS_NAME, open_dir, read_chain, record_dirs, records_dir
 from otaopenssl.runner import Runner
 from otaopenssl.seal_rules import is_to_be_checked, seal_findings
+from otaopenssl.signing import check_knows_cades
 from otaopenssl.statement import LINES_NAME, NO_DIGEST, STATEMENT_NAME
 from otaopenssl.statement_rules import Statement, read_statement
 
@@ -33,7 +34,7 @@ def audit(server: Server, names: Sequence[str], trust: Path | None, launch: Laun
     """What is wrong with the records of these names, or with all and with what they tell of the devices.
 
     ``trust`` is the certificate of whoever must have sealed them, or of his CA. Changes nothing. Raises Unfit where
-    there are no such records.
+    there are no such records, or openssl is too old for seals.
     """
     chain, findings = _chain(server)
     listed = [name for _, name in chain]
@@ -58,7 +59,7 @@ def audit(server: Server, names: Sequence[str], trust: Path | None, launch: Laun
             continue
         check = LineCheck(statement)
         if is_to_be_checked(directory, statement, trust):
-            runner = runner or launch()
+            runner = runner or _launched(launch)
         found = bounded(_record(directory, statement, check, (digest, before), trust, runner))
         findings += [(name, finding) for finding in found]
         lines += check.size
@@ -71,6 +72,12 @@ def audit(server: Server, names: Sequence[str], trust: Path | None, launch: Laun
         findings += [("", finding) for finding in bounded(_unlisted(server, listed))]
         findings += [("", finding) for finding in bounded(_devices(server, told, known))]
     return Audited(len(names or chain), lines, findings)
+
+
+def _launched(launch: Launch) -> Runner:
+    runner = launch()
+    check_knows_cades(runner)
+    return runner
 
 
 def _chain(server: Server) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:

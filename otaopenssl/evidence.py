@@ -23,7 +23,7 @@ from otaopenssl.permission import Permission, Watch
 from otaopenssl.record import Part, Record, Seal, begun, has_parts, part_path, seal_dead_runs
 from otaopenssl.records import records_dir
 from otaopenssl.runner import Runner
-from otaopenssl.signing import Signer, check_can_sign, signed
+from otaopenssl.signing import Signer, check_knows_cades, signed
 from otaopenssl.statement import Beginning
 from otaopenssl.texts import Procedure
 from otaopenssl.wholeness import Issued
@@ -122,7 +122,7 @@ class Evidence:
             self._permission = self._permission._replace(materials=materials._replace(openssl_configs=configs))
         signer = self._keeping.signer
         if signer is not None:
-            check_can_sign(runner)
+            check_knows_cades(runner)
             seal = Seal(signer, self._keeping.procedure.text("seal.sh"), runner)
             with scratch.directory() as directory:
                 (directory / _PROBE_NAME).write_bytes(b"")

@@ -29,11 +29,13 @@ class Signer:
             raise _unreadable(key, error) from error
 
 
-def check_can_sign(runner: Runner) -> None:
+def check_knows_cades(runner: Runner) -> None:
     """Raise Unfit where the program is too old: CAdES signatures came with OpenSSL 3.0."""
     version = parse_version(runner.version)
     if version is None or version.number < _OLDEST_VERSION:
-        words = f"{quoted(runner.program)} is {runner.version or 'too old'}, expected OpenSSL 3.0 or newer for signing"
+        words = (
+            f"{quoted(runner.program)} is {runner.version or 'too old'}, expected OpenSSL 3.0 or newer for signatures"
+        )
         raise Unfit(words, hint="name an OpenSSL 3.0 or newer with '--openssl PATH'")
 
 

@@ -12,7 +12,7 @@ import pytest
 from otaopenssl.digest import sha256
 from otaopenssl.merkle import MerkleTree
 from tests.conftest import CHECKOUT, Ran, openssl, run, tree
-from tests.fleets import write_ids
+from tests.fleets import program_that, write_ids
 from tests.test_records import records
 
 
@@ -256,6 +256,23 @@ def test_bad_input(sealed: Path, arguments: list[str], status: int) -> None:
     assert ran.status == status, ran.err
     assert len(ran.error_lines) == 1
     assert "hint:" in ran.err
+
+
+def test_an_openssl_that_is_too_old(sealed: Path, real_openssl: str, tmp_path: Path) -> None:
+    """Before OpenSSL 3.0 there was no CAdES: neither to seal, nor to sign an approval, nor to check; that is told."""
+    old = program_that(
+        tmp_path / "old", real_openssl, '[ "$1" = version ] && { echo "OpenSSL 1.1.1w  11 Sep 2023"; exit; }'
+    )
+    (sealed / "approval.json").unlink()
+    signer = ["../sealer.crt", "../sealer.key"]
+    for command in (["audit"], ["device", "--seal", *signer]):
+        ran = run("--openssl", str(old), *command, cwd=sealed)
+        assert (ran.status, len(ran.error_lines)) == (4, 1), ran.err
+        assert "expected OpenSSL 3.0 or newer" in ran.err
+        assert "hint:" in ran.err
+    assert run("--openssl", str(old), "approve", cwd=sealed).status == 0
+    ran = run("--openssl", str(old), "approve", "--sign", *signer, cwd=sealed)
+    assert (ran.status, "expected OpenSSL 3.0 or newer" in ran.err) == (4, True)
 
 
 def test_a_proof_leads_to_the_root(sealed: Path) -> None:
