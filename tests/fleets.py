@@ -136,10 +136,12 @@ def run_all(command_lines: Iterable[Sequence[str]], cwd: Path) -> list[Ran]:
 
 
 @contextmanager
-def started(*arguments: str, cwd: Path) -> Iterator["subprocess.Popen[str]"]:
+def started(
+    *arguments: str, cwd: Path, python: Sequence[str] = ("-m", "otaopenssl")
+) -> Iterator["subprocess.Popen[str]"]:
     """A run of the command line in the background; what still runs at the end of the block is ended."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "otaopenssl", *arguments],
+        [sys.executable, *python, *arguments],
         cwd=cwd,
         env={"PATH": os.environ["PATH"]},
         stdin=subprocess.DEVNULL,

@@ -1,15 +1,12 @@
 """Records of more devices than one holds, and runs that are killed while they seal."""
 
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import run
-from tests.fleets import names, program_that, until, write_ids
+from tests.fleets import names, program_that, started, until, write_ids
 from tests.seals import Pki
 from tests.test_records import lines_of, records, statements
 from tests.verify_sh import verify
@@ -17,24 +14,11 @@ from tests.verify_sh import verify
 MOST = 7
 # Records of at most so many lines: 10,000 devices take minutes.
 _FEW_LINES = f"""
-import sys
 from otaopenssl import line_rules, record
 record.MOST_LINES = line_rules.MOST_LINES = {MOST}
 from otaopenssl.__main__ import main
 main()
 """
-
-
-def started(project: Path, *arguments: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-c", _FEW_LINES, *arguments],
-        cwd=project,
-        env={"PATH": os.environ["PATH"]},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
 
 
 def sealing(pki: Pki) -> list[str]:
@@ -45,7 +29,8 @@ def sealing(pki: Pki) -> list[str]:
 def test_a_fleet_of_many_records(project: Path, record_pki: Pki) -> None:
     """A run has as many records as it needs, one after another, each sealed; the audit and verify.sh accept them."""
     write_ids(project / "ids", names(3 * MOST + 2))
-    assert started(project, "fleet", "--ids", "ids", *sealing(record_pki)).wait() == 0
+    with started("fleet", "--ids", "ids", *sealing(record_pki), cwd=project, python=("-c", _FEW_LINES)) as process:
+        assert process.wait() == 0
     mine = records(project)[1:]
     assert [len(lines_of(record)) for record in mine] == [MOST, MOST, MOST, 2]
     assert [record.name.rpartition("-")[2] for record in mine[1:]] == ["2", "3", "4"]
@@ -60,10 +45,9 @@ def test_a_fleet_of_many_records(project: Path, record_pki: Pki) -> None:
 def test_a_fleet_that_is_killed_in_a_later_record(project: Path, devices: Path) -> None:
     """The next run seals what is there, and tells of no device twice."""
     write_ids(project / "ids", names(60))
-    process = started(project, "fleet", "--ids", "ids", "--jobs", "2")
-    until(lambda: len(list(devices.glob("*/client.pem"))) > 3 * MOST, process)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    with started("fleet", "--ids", "ids", "--jobs", "2", cwd=project, python=("-c", _FEW_LINES)) as process:
+        until(lambda: len(list(devices.glob("*/client.pem"))) > 3 * MOST, process)
+        process.send_signal(signal.SIGKILL)
     assert run("device", "--uuid", "next", cwd=project).status == 0
     told = [line["uuid"] for record in records(project)[1:-1] for line in lines_of(record) if line["result"] == "made"]
     assert sorted(told) == sorted(path.parent.name for path in devices.glob("d*/client.pem"))

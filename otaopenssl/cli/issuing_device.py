@@ -8,7 +8,7 @@ from otaopenssl.cli.asked_gateway import gateway_order
 from otaopenssl.cli.defaults import Defaults
 from otaopenssl.cli.facts import facts, valid_until
 from otaopenssl.cli.options import Asking, Running
-from otaopenssl.errors import Error, raise_all
+from otaopenssl.errors import raise_all
 from otaopenssl.ids import parse_device_id, parse_device_uuid, parse_server_name, random_device_uuid
 from otaopenssl.layout import Server
 from otaopenssl.outputs import serial_hex
@@ -60,11 +60,7 @@ def _order(running: Running, asking: Asking, uuid: str | None, device_id: str | 
     problems = session.refusals(
         [(parse_server_name, server_name), (parse_device_uuid, uuid_text), (parse_device_id, id_text)]
     )
-    gateway = None
-    try:
-        gateway = gateway_order(asking, project_dir)
-    except Error as problem:
-        problems.append(problem)
+    gateway = gateway_order(asking, project_dir, problems)
     raise_all(problems)
     return devices.Order(
         server=Server(project_dir, parse_server_name(server_name)),

@@ -86,11 +86,7 @@ def _order(running: Running, asking: Asking, options: FleetOptions) -> Iterator[
     server_name = session.server_name(running)
     checks = [(parse_server_name, server_name), (_count, options.quantity), (_jobs, options.jobs)]
     problems = session.refusals(checks) + _contradictions(running, options)
-    gateway = None
-    try:
-        gateway = gateway_order(asking, project_dir)
-    except Error as problem:
-        problems.append(problem)
+    gateway = gateway_order(asking, project_dir, problems)
     raise_all(problems)
     server = Server(project_dir, parse_server_name(server_name))
     procedure = session.procedure(running)
