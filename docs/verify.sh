@@ -12,7 +12,7 @@ unset CDPATH GLOBIGNORE # the latter ends dotglob as well
 shopt -s inherit_errexit nullglob dotglob
 give_up() { printf 'verify.sh: %s\n' "${1//[^[:print:]]/?}" >&2; exit 2; }
 [[ $# == [23] ]] || give_up 'usage: verify.sh RECORD_DIR TRUST_CERT [PROOF]'
-for tool in openssl jq sha256sum base64 basenc cmp comm cut date head join mkdir mktemp paste rm sort split tail tr; do
+for tool in openssl jq sha256sum base64 basenc cmp comm cut date head join mkdir mktemp paste rm sort split tail tr wc; do
   type -P "$tool" >/dev/null || give_up "$tool is missing"
 done
 [[ $(openssl version) == 'OpenSSL '[3-9]* ]] || give_up 'openssl 3.0 or later is needed'
@@ -99,7 +99,7 @@ def well_formed($n): must(.schema == "otaopenssl-device/1" and .sequence == $n a
         and (.not_after | matches("[0-9-]{10}T[0-9:]{8}Z")) and (has("reason") | not)
       else (.result | IN("failed", "refused")) and (.reason | type == "string")
         and [.serial, .not_after, .certificate_sha256] == [null, null, null] end)
-    and all(.steps[].outputs[]; (.path | type == "string") and (.size | type == "number" and . == floor)
+    and all(.steps[].outputs[]; (.path | type == "string") and (.size | type == "number" and . == floor and . >= 0)
       and (if has("sha256") then .sha256 | hex else .mode | type == "string" end)); "line \($n) is not what the format says");
 def by_the_texts($all): ({DEVICE_UUID: .uuid, device_id, device_dir: "\(places.DEVICES_DIR)/\(.uuid)"}) as $own
   | ({made: ($all | length), failed: (.steps | length)}[.result] // 0) as $count
@@ -107,7 +107,8 @@ def by_the_texts($all): ({DEVICE_UUID: .uuid, device_id, device_dir: "\(places.D
   | (if command == "root" then "\(places.DEVICES_DIR)/ca.crt" else "client.pem" end) as $certificate
   | must(.result != "made" or any(.steps[].outputs[]; .path == $certificate and has("sha256"));
       "line \(.sequence): no certificate was written")
-  | must(all(.steps[]; (.statuses // [] | map(numbers) | length) == ([.argv[][0] | select(. == "openssl")] | length));
+  | must(all((if .result == "failed" and (.steps[-1:] | any(.[]; has("statuses") | not)) then .steps[:-1] else .steps end)[];
+      (.statuses // [] | map(numbers) | length) == ([.argv[][0] | select(. == "openssl")] | length));
       "line \(.sequence): not an exit status for each openssl process");
 JQ
 )
@@ -137,12 +138,14 @@ statement() {
   | must(size | type == "number" and . == floor and 1 <= . and . <= 10000; "size")
   | [run.metadata.finishedOn, run.metadata.invocationId, size, .subject[0].digest.sha256,
       byproduct("merkle-root", "last-line", "previous-statement"),
-      (dependency("seal", "approval.json", "approval.json.p7s") | . // "none")]
+      (dependency("seal", "approval.json", "approval.json.p7s", "ca.crt") | . // "none")]
   | join(" ")' >"$tmp/facts"
 }
 seal() { # -CAfile alone would let the authorities of the system vouch as well
   local at signer
   [[ -f statement.json.p7s ]] || no 'there is none'
+  [[ $(openssl asn1parse -inform DER -in statement.json.p7s | head -n 1) =~ hl=([0-9]+)\ l=\ *([0-9]+) ]] &&
+    ((BASH_REMATCH[1] + BASH_REMATCH[2] == $(wc -c <statement.json.p7s))) || no 'cut, or something is behind it'
   at=$(date -u -d "$finished" +%s)
   openssl cms -verify -binary -cades -inform DER -in statement.json.p7s -content statement.json -CAfile "$trust" -no-CApath \
     -no-CAstore -partial_chain -purpose any -attime "$at" -signer "$tmp/signer" -out /dev/null
@@ -196,6 +199,8 @@ chain() { # the record stands in SHA256SUMS between its neighbours
   for ((i = at > 0 ? at - 1 : 0; i < ${#names[@]} && i <= at + 1; i++)); do is "../${names[i]}/statement.json" "${sums[i]}"; done
   if ((at > 0)); then previous=${sums[at - 1]}; else printf -v previous '%064d' 0; fi
   [[ $before == "$previous" ]] || no 'previous-statement is not the one before'
+  ((at == 0)) || "$refused" || [[ $approved != none ]] || jq -e '[.predicate.buildDefinition.resolvedDependencies[].name]
+    | index("approval.json") | not' "../${names[at - 1]}/statement.json" || no 'it was held to no approval, unlike the one before'
   ((at + 1 == ${#names[@]})) || jq -e --arg sum "${sums[at]}" '.predicate.runDetails.byproducts
     | [.[] | select(.name == "previous-statement").digest.sha256] == [$sum]' "../${names[at + 1]}/statement.json" ||
     no 'the next statement names another one'
@@ -227,6 +232,8 @@ lines() { # devices.jsonl is the one of the statement, its lines are well-formed
 }
 commands() { # each line carried out the commands of the texts
   [[ -f devices.jsonl ]] || no 'no devices.jsonl'
+  "$refused" || ask '([all_commands[].argv[][] | strings | select(startswith("\(places.CWD)/certs/")) | ltrimstr("\(places.CWD)/")]
+    - [dependencies[].name]) as $missing | must($missing == []; "no \($missing) among the dependencies") | true'
   ask "(if $refused then [] else all_commands end)"' as $all | [inputs | fromjson | by_the_texts($all) | empty] == []' -R devices.jsonl
 }
 certificates() { # each certificate lies in its directory, unless a later record has made another one, and no others do
@@ -257,6 +264,15 @@ certificates() { # each certificate lies in its directory, unless a later record
   [[ -z $text ]] || no "gone or changed: $text"
   text=$(comm -13 "$tmp/told" "$tmp/there" | join -v 1 - <(echo -))
   [[ -z $text ]] || no "issued but not recorded: $text"
+  ((at + 1 < ${#names[@]})) || "$refused" || [[ $ca == none ]] || is ../../devices/ca.crt "$ca"
+  # The other files of devices; what is gone may have been moved to the device, and root.crt may have been fetched again.
+  jq -nrR 'inputs | fromjson | select(.result == "made" and .uuid) | .uuid as $uuid
+    | reduce .steps[].outputs[]? as $one ({}; .[$one.path] = $one.sha256) | del(."root.crt") | to_entries[]
+    | select(.value and (.key | test("\\A[A-Za-z0-9][A-Za-z0-9._:-]*\\z"))) | "\($uuid) \(.value)  ../../devices/\($uuid)/\(.key)"
+    ' devices.jsonl | sort | join -v 1 - "$tmp/later" | while read -r name text file; do
+      [[ ! -e $file ]] || printf '%s  %s\n' "$text" "$file"
+    done >"$tmp/files"
+  [[ ! -s $tmp/files ]] || sha256sum --check --quiet --strict "$tmp/files"
 }
 proof() { # the line is one of the statement: RFC 9162, 2.1.3.2
   local path node index rest beside
@@ -286,7 +302,7 @@ if [[ -f devices.jsonl ]] && jq -enR '[inputs | fromjson.result] | length > 0 an
   >/dev/null 2>&1; then refused=true; fi
 check 'statement.json: what the format says' statement
 ((status == 0)) || exit 1
-read -r finished run size subject root last before seal approved signed <"$tmp/facts"
+read -r finished run size subject root last before seal approved signed ca <"$tmp/facts"
 others=(../*/statement.json)
 if "$refused" && [[ $seal == none && ! -e statement.json.p7s && ! -e statement.dsse.json ]]; then
   say skip 'seal: all was refused, so that nothing could be started to seal it'

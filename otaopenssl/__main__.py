@@ -1,7 +1,7 @@
 """The entry point: first the environment is cleaned, then anything else is imported.
 
-OPENSSL_CONF can load code into any process that uses libcrypto, Python's own hashlib and ssl included; so nothing that
-may import those comes before these lines.
+OPENSSL_CONF can load code into any process that uses libcrypto, Python's own hashlib and ssl included, and so can
+openssl.cnf where it is not set; so nothing that may import those comes before these lines.
 """
 
 import gc
@@ -27,6 +27,8 @@ def main() -> None:
     dropped = sorted(name for name in os.environ if name in _NEVER_INHERITED or name.startswith("LD_"))
     for name in dropped:
         del os.environ[name]
+    # Nor is the system's own openssl.cnf to load code into this process, before anybody has compared it.
+    os.environ["OPENSSL_CONF"] = os.devnull
     # Imports make no garbage: looking for it there and at the end is a tenth of a device's time.
     gc.disable()
     from otaopenssl import cli

@@ -133,6 +133,8 @@ def _build(members: Members) -> Build:
         members.inside("openssl.cnf").each(Members.digest_or_null),
     )
     members.end()
+    if not build.configs:
+        members.refuse("'openssl.cnf' names no file")
     return build
 
 

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from otaopenssl import locks
+from otaopenssl.approval import APPROVAL_NAME
 from otaopenssl.errors import Failed, Unfit, quoted
-from otaopenssl.layout import CERTIFICATE_NAME, Server
+from otaopenssl.layout import Server
 from otaopenssl.line_rules import LineCheck
-from otaopenssl.measured import certificate_digest
 from otaopenssl.program import Launch
 from otaopenssl.record_rules import approval_findings, material_findings, text_findings
+from otaopenssl.recorded_devices import RecordedDevices
 from otaopenssl.records import SUMS_NAME, open_dir, read_chain, record_dirs, records_dir
 from otaopenssl.runner import Runner
 from otaopenssl.seal_rules import is_to_be_checked, seal_findings
@@ -43,9 +44,8 @@ def audit(server: Server, names: Sequence[str], trust: Path | None, launch: Laun
             raise Unfit(
                 f"no record {quoted(name)} in {quoted(server.shown(records_dir(server)))}", hint="see its names"
             )
-    told: dict[str | None, str] = {}
-    known: set[tuple[str | None, str]] = set()
-    lines = 0
+    devices = RecordedDevices()
+    lines, has_approval = 0, False
     runner: Runner | None = None
     for number, (digest, name) in enumerate(chain):
         directory = records_dir(server) / name
@@ -61,16 +61,16 @@ def audit(server: Server, names: Sequence[str], trust: Path | None, launch: Laun
         if is_to_be_checked(directory, statement, trust):
             runner = runner or _launched(launch)
         found = bounded(_record(directory, statement, check, (digest, before), trust, runner))
+        if statement.digest(APPROVAL_NAME) is not None:
+            has_approval = True
+        elif has_approval and not check.is_refused:
+            found.append("it was held to no approval, though a run before it was")
         findings += [(name, finding) for finding in found]
         lines += check.size
-        for one in check.told:
-            # What was made again is another one since; what was found there is the one that was made.
-            if one.is_made or one.uuid not in told:
-                told[one.uuid] = one.certificate_sha256
-            known.add((one.uuid, one.certificate_sha256))
+        devices.add(statement, check)
     if not names:
         findings += [("", finding) for finding in bounded(_unlisted(server, listed))]
-        findings += [("", finding) for finding in bounded(_devices(server, told, known))]
+        findings += [("", finding) for finding in bounded(devices.findings(server))]
     return Audited(len(names or chain), lines, findings)
 
 
@@ -111,7 +111,7 @@ def _record(
     yield from check.findings(directory / LINES_NAME)
     yield from approval_findings(directory, statement, is_refused=check.is_refused)
     if not check.is_refused:
-        yield from material_findings(statement)
+        yield from material_findings(statement, check.config_names())
     yield from seal_findings(directory, statement, trust, runner, is_refused=check.is_refused)
 
 
@@ -123,25 +123,6 @@ def _unlisted(server: Server, listed: Sequence[str]) -> Iterator[str]:
                 yield f"record {directory.name} is not in {SUMS_NAME}"
             elif not locks.is_held(marker):
                 yield f"record {directory.name} is of a run that died: the next run seals it"
-
-
-def _devices(server: Server, told: dict[str | None, str], known: set[tuple[str | None, str]]) -> Iterator[str]:
-    """Certificates that are gone or others than the last record tells, and those that none tells of."""
-    if None in told and certificate_digest(server.ca_crt_path) != told[None]:
-        yield "ca.crt is gone or another than recorded"
-    there: set[str] = set()
-    for path in server.devices_dir.iterdir() if server.devices_dir.is_dir() else ():
-        digest = certificate_digest(path / CERTIFICATE_NAME) if path.is_dir() else None
-        if digest is None:
-            continue
-        there.add(path.name)
-        if (path.name, digest) not in known:
-            yield f"device {path.name}: its certificate is issued, but not recorded"
-        elif told[path.name] != digest:
-            yield f"device {path.name}: its certificate is another than the last one recorded"
-    for uuid in told:
-        if uuid is not None and uuid not in there:
-            yield f"device {uuid}: its certificate is recorded, but gone"
 
 
 def bounded(findings: Iterator[str]) -> list[str]:

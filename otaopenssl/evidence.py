@@ -21,7 +21,7 @@ from otaopenssl.layout import Server
 from otaopenssl.materials import CA_CRT, whole_environment
 from otaopenssl.permission import Permission, Watch
 from otaopenssl.record import Part, Record, Seal, begun, has_parts, part_path, seal_dead_runs
-from otaopenssl.records import records_dir
+from otaopenssl.records import check_chain, records_dir
 from otaopenssl.runner import Runner
 from otaopenssl.signing import Signer, check_knows_cades, signed
 from otaopenssl.statement import Beginning
@@ -174,6 +174,7 @@ class Evidence:
     def _open(self) -> None:
         server = self._keeping.server
         with locks.hidden_folder(server.hidden_dir):
+            check_chain(server)
             seal_dead_runs(server, self._seal)
             self._records += 1
             name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{self._run_id}"
@@ -188,10 +189,15 @@ class Evidence:
     def _close(self, record: Record) -> None:
         server = self._keeping.server
         with locks.hidden_folder(server.hidden_dir):
-            if record.lines.tree.size:
-                record.close(self._seal)
-            else:
+            if not record.lines.tree.size:
                 record.discard()
+                return
+            try:
+                record.close(self._seal)
+            except OSError as error:
+                # The next run seals it.
+                record.let_go()
+                raise not_writable(error, server.shown(records_dir(server))) from error
 
     def _copies(self) -> dict[str, bytes]:
         approval = self._permission.approval

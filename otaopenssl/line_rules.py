@@ -16,7 +16,7 @@ from otaopenssl.digest import sha256
 from otaopenssl.durable import opened_bounded
 from otaopenssl.errors import Error, quoted
 from otaopenssl.ids import parse_device_id, parse_device_uuid
-from otaopenssl.layout import CERTIFICATE_NAME
+from otaopenssl.layout import CERTIFICATE_NAME, GATEWAY_ROOT_NAME
 from otaopenssl.merkle import MerkleTree
 from otaopenssl.procedure import parse_text
 from otaopenssl.records import MOST_LINES
@@ -33,11 +33,15 @@ _MOST_BYTES = 1024 * 1024 * 1024
 
 
 class Told(NamedTuple):
-    """What a record tells of one device: None for ``uuid`` is a fleet root CA; the digest is of its certificate."""
+    """What a record tells of one device: None for ``uuid`` is a fleet root CA; the digest is of its certificate.
+
+    ``files`` are the digests of what was written into the device directory, by name.
+    """
 
     uuid: str | None
     certificate_sha256: str
-    is_made: bool
+    result: Result
+    files: Mapping[str, str]
 
 
 class _BadLineError(Exception):
@@ -59,6 +63,10 @@ class LineCheck:
     def is_refused(self) -> bool:
         """Whether nothing was carried out for any device."""
         return self.results == {Result.REFUSED}
+
+    def config_names(self) -> list[str]:
+        """The configuration files that the texts name, as far as lines had their steps compared with them."""
+        return [name for _, text in self._texts or [] for name in text.config_names()]
 
     def findings(self, path: Path) -> Iterator[str]:
         """What is wrong with devices.jsonl."""
@@ -103,9 +111,9 @@ class LineCheck:
             if uuid in self._seen:
                 yield f"device {uuid} has two lines"
             self._seen.add(uuid)
-            if result in _WITH_CERTIFICATE:
-                self.told.append(Told(uuid, facts["certificate_sha256"], result is Result.MADE))
             yield from self._steps(uuid, facts["device_id"], result, facts["steps"])
+            if result in _WITH_CERTIFICATE:
+                self.told.append(Told(uuid, facts["certificate_sha256"], result, _files(facts["steps"])))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, Error, _BadLineError) as error:
             yield f"it is no line of a record: {quoted(error) if isinstance(error, KeyError) else error}"
 
@@ -150,7 +158,9 @@ class LineCheck:
             argv = tuple(tuple(words) for words in found["argv"])
             if argv != bound.commands or found.get("to") != bound.redirect or found["step"] != f"{name}:{step.line}":
                 yield f"{found['step']}: expected {bound.quoted()}, got {found['argv']}"
-            _check_outcome(found, sum(words[0] == "openssl" for words in bound.commands))
+            # What was interrupted, or did not end, has no exit status.
+            may_lack = result is Result.FAILED and found is steps[-1] and "statuses" not in found
+            _check_outcome(found, 0 if may_lack else sum(words[0] == "openssl" for words in bound.commands))
         if result is Result.MADE:
             name = CERTIFICATE_NAME if uuid is not None else f"{places['DEVICES_DIR']}/ca.crt"
             outputs = [output for step in steps for output in step["outputs"]]
@@ -162,7 +172,19 @@ def _check_outcome(step: Mapping[str, Any], processes: int) -> None:
     _must(len(statuses) == processes and all(type(one) is int for one in statuses), "statuses")
     for output in step["outputs"]:
         is_known = _DIGEST.fullmatch(output["sha256"]) if "sha256" in output else isinstance(output["mode"], str)
-        _must(is_known and isinstance(output["path"], str) and type(output["size"]) is int, "outputs")
+        _must(is_known and isinstance(output["path"], str) and _is_size(output["size"]), "outputs")
+
+
+def _is_size(value: object) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _files(steps: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """The digest of each file that steps have left in the device directory; root.crt may be fetched again."""
+    outputs = {output["path"]: output.get("sha256") for step in steps for output in step["outputs"]}
+    return {
+        path: digest for path, digest in outputs.items() if digest and "/" not in path and path != GATEWAY_ROOT_NAME
+    }
 
 
 def _must(holds: object, what: str) -> None:

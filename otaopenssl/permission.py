@@ -40,15 +40,19 @@ class Watch(NamedTuple):
 
     def _raise(self, changed: list[Measured]) -> None:
         if changed:
-            details = [
-                f"{one.path}: expected sha256 {one.sha256}, got {measure(one.path).sha256 or 'no such file'}"
-                for one in changed
-            ]
+            details = [f"{one.path}: {_difference(one)}" for one in changed]
             names = ", ".join(quoted(self.server.shown(one.path)) for one in changed)
             gone = all(state_of(one.path) is None for one in changed)
             what = "cannot be read, and could" if gone else "is another file than"
             kind: type[Error] = NotApproved if self.is_approved else Failed
             raise kind(f"{names} {what} when the run began", hint=_HINT, details=details)
+
+
+def _difference(one: Measured) -> str:
+    got = measure(one.path).sha256
+    if got == one.sha256:
+        return f"written anew with the same content, sha256 {got}"
+    return f"expected sha256 {one.sha256}, got {got or 'no such file'}"
 
 
 class Permission(NamedTuple):

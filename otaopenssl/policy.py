@@ -41,8 +41,10 @@ def read_policy() -> Policy:
     """
     try:
         content = read_bounded(POLICY_PATH)
-    except (FileNotFoundError, NotADirectoryError):
-        return Policy()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if not POLICY_PATH.is_symlink():
+            return Policy()
+        raise _refusal(f"{quoted(POLICY_PATH)} is a link that leads nowhere") from error
     except OSError as error:
         raise _refusal(f"{quoted(POLICY_PATH)} cannot be read: {reason(error)}") from error
     check_is_roots(POLICY_PATH)
@@ -55,7 +57,7 @@ def read_policy() -> Policy:
 
 def check_is_roots(path: Path) -> None:
     """Raise NotApproved unless root alone can change the file, and replace it in its directory."""
-    for one in (path, path.parent):
+    for one in dict.fromkeys((path, path.parent, Path(os.path.realpath(path)).parent)):
         try:
             found = one.stat()
         except OSError as error:

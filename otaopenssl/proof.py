@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from otaopenssl.digest import sha256
+from otaopenssl.durable import read_bounded
 from otaopenssl.errors import Unfit, quoted
 from otaopenssl.ids import DeviceUUID
 from otaopenssl.layout import Server
@@ -11,6 +12,7 @@ from otaopenssl.merkle import inclusion_path, leaf_hash
 from otaopenssl.records import read_chain, records_dir
 from otaopenssl.statement import LINES_NAME, STATEMENT_NAME
 
+_MOST_BYTES = 1024 * 1024 * 1024
 PROOF_FORMAT = "otaopenssl-proof/1"
 
 
@@ -21,13 +23,13 @@ def proof(server: Server, uuid: DeviceUUID) -> dict[str, Any]:
     try:
         for _, name in reversed(read_chain(server)):
             directory = records_dir(server) / name
-            lines = (directory / LINES_NAME).read_bytes().split(b"\n")[:-1]
+            lines = read_bounded(directory / LINES_NAME, _MOST_BYTES).split(b"\n")[:-1]
             for index in reversed(range(len(lines))):
                 if wanted in lines[index] and json.loads(lines[index])["uuid"] == uuid:
                     return {
                         "format": PROOF_FORMAT,
                         "record": name,
-                        "statement_sha256": sha256((directory / STATEMENT_NAME).read_bytes()),
+                        "statement_sha256": sha256(read_bounded(directory / STATEMENT_NAME)),
                         "index": index,
                         "size": len(lines),
                         "line": lines[index].decode("utf-8"),

@@ -15,10 +15,10 @@ from typing import NamedTuple
 from otaopenssl import dsse, locks
 from otaopenssl.account import timestamp
 from otaopenssl.digest import sha256
-from otaopenssl.durable import not_writable, replace, sync_file, write_new
+from otaopenssl.durable import not_writable, read_bounded, replace, sync_file, write_new
 from otaopenssl.layout import Server
 from otaopenssl.merkle import MerkleTree
-from otaopenssl.records import MOST_LINES, append_statement, last_statement, open_dir, records_dir
+from otaopenssl.records import MOST_LINES, append_statement, last_statement, open_dir, open_records, records_dir
 from otaopenssl.recovery import left_lines
 from otaopenssl.runner import Runner
 from otaopenssl.signing import Signer, signed
@@ -53,9 +53,12 @@ class Part:
         self._descriptor = locks.take(path)
 
     def write(self, line: bytes) -> None:
-        """Have the line on the disk. Raises OSError."""
-        os.write(self._descriptor, line + b"\n")
-        os.fdatasync(self._descriptor)
+        """Have the line on the disk. Raises Unfit."""
+        try:
+            os.write(self._descriptor, line + b"\n")
+            os.fdatasync(self._descriptor)
+        except OSError as error:
+            raise not_writable(error, str(self.path)) from error
 
     def close(self) -> None:
         """Let the file go; whoever has its lines in a record removes it."""
@@ -205,14 +208,11 @@ def begun(server: Server, name: str, beginning: Beginning, copies: Mapping[str, 
 
 def seal_dead_runs(server: Server, seal: Seal | None) -> None:
     """Seal the records of runs that died, for a caller who holds the server's lock."""
-    folder = open_dir(server)
-    if not folder.is_dir():
-        return
-    for path in sorted(folder.iterdir()):
-        if path.suffix == _PART_SUFFIX or locks.is_held(path):
+    for path in list(open_records(server)):
+        if locks.is_held(path):
             continue
         try:
-            beginning = Beginning.from_json(path.read_bytes())
+            beginning = Beginning.from_json(read_bounded(path))
         except (ValueError, TypeError):
             # The run died before it had begun.
             path.unlink()

@@ -3,7 +3,7 @@
 Source: docs/records.md.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from otaopenssl.approval import APPROVAL_NAME, SIGNATURES_NAME, Approval, Build, is_text_of, parse_approval
@@ -26,9 +26,10 @@ def text_findings(statement: Statement) -> Iterator[str]:
             yield f"text {name}: its lines are not those of its digest"
 
 
-def material_findings(statement: Statement) -> Iterator[str]:
-    """What is not told of what a run was made of that has carried out something."""
-    for name in ("openssl",) if statement.command == "root" else ("openssl", CA_CRT):
+def material_findings(statement: Statement, configs: Iterable[str]) -> Iterator[str]:
+    """What is not told of what a run was made of that has carried out something; ``configs`` are what texts name."""
+    needed = ["openssl", *([] if statement.command == "root" else [CA_CRT]), *(f"certs/{name}" for name in configs)]
+    for name in needed:
         if statement.digest(name) is None:
             yield f"no {name} is among what the run was made of"
 

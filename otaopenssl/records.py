@@ -2,10 +2,12 @@
 
 import os
 import re
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from otaopenssl.durable import sync_file
+from otaopenssl.durable import read_bounded, sync_file
+from otaopenssl.errors import Unfit, quoted, reason
 from otaopenssl.layout import Server
 from otaopenssl.statement import NO_DIGEST, STATEMENT_NAME
 
@@ -14,7 +16,8 @@ OPEN_NAME = ".open"
 SUMS_NAME = "SHA256SUMS"
 MOST_LINES = 10_000
 RECORD_NAME = re.compile(r"[0-9]{8}T[0-9]{6}Z-([0-9a-f]{12})(?:-[0-9]+)?")
-_SUM = re.compile(rf"([0-9a-f]{{64}})  ({RECORD_NAME.pattern})/{re.escape(STATEMENT_NAME)}")
+_SUM = re.compile(rf"([0-9a-f]{{64}})  ({RECORD_NAME.pattern})/{re.escape(STATEMENT_NAME)}".encode("ascii"))
+_MOST_BYTES = 64 * 1024 * 1024
 # More than one line of it has.
 _LAST_BYTES = 512
 
@@ -29,11 +32,40 @@ def open_dir(server: Server) -> Path:
     return records_dir(server) / OPEN_NAME
 
 
+def check_chain(server: Server) -> None:
+    """Raise Unfit where SHA256SUMS is not what a run has left: what comes after it could not be chained."""
+    shown = quoted(server.shown(records_dir(server) / SUMS_NAME))
+    hint = "put it back from a copy; 'otaopenssl audit' tells what differs"
+    is_dying = any(True for _ in open_records(server))
+    try:
+        content = _sums(server)
+    except FileNotFoundError:
+        if not is_dying and any((path / STATEMENT_NAME).exists() for path in record_dirs(server)):
+            raise Unfit(f"{shown} is gone, and there are records", hint=hint) from None
+        return
+    except OSError as error:
+        raise Unfit(f"{shown} cannot be read: {reason(error)}", hint=hint) from error
+    lines = content.split(b"\n")
+    # A run that died may have left half a line.
+    if (lines[-1] and not is_dying) or not all(_match(line) for line in lines[:-1]):
+        raise Unfit(f"{shown} is cut, or a line is none of it", hint=hint)
+
+
+def open_records(server: Server) -> Iterator[Path]:
+    """The files that say how runs began whose records are not sealed yet; of other files nothing is known."""
+    folder = open_dir(server)
+    if folder.is_dir():
+        yield from (one for one in sorted(folder.iterdir()) if RECORD_NAME.fullmatch(one.name) and _is_file(one))
+
+
 def last_statement(server: Server) -> str:
-    """The digest of the statement that was made last; zeros before the first."""
-    found = _last_lines(records_dir(server) / SUMS_NAME)
-    match = _SUM.fullmatch(found[-1]) if found else None
-    return match[1] if match else NO_DIGEST
+    """The digest of the statement that was made last; zeros before the first. Raises OSError."""
+    try:
+        lines = _sums(server).split(b"\n")[:-1]
+    except FileNotFoundError:
+        return NO_DIGEST
+    match = _match(lines[-1]) if lines else None
+    return match[1].decode("ascii") if match else NO_DIGEST
 
 
 def append_statement(server: Server, digest: str, record: str) -> None:
@@ -55,11 +87,14 @@ def append_statement(server: Server, digest: str, record: str) -> None:
 def read_chain(server: Server) -> list[tuple[str, str]]:
     """The digests and record names of SHA256SUMS, in order. Raises OSError, and ValueError where a line is another."""
     found = []
-    for line in (records_dir(server) / SUMS_NAME).read_text("ascii").splitlines():
-        match = _SUM.fullmatch(line)
+    *lines, rest = _sums(server).split(b"\n")
+    for line in lines:
+        match = _match(line)
         if match is None:
-            raise ValueError(line)
-        found.append((match[1], match[2]))
+            raise ValueError(quoted(line.decode("utf-8", "replace")))
+        found.append((match[1].decode("ascii"), match[2].decode("ascii")))
+    if rest:
+        raise ValueError("it does not end with a newline")
     return found
 
 
@@ -70,10 +105,13 @@ def record_dirs(server: Server) -> Iterator[Path]:
         yield from (path for path in sorted(directory.iterdir()) if RECORD_NAME.fullmatch(path.name))
 
 
-def _last_lines(path: Path) -> list[str]:
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - _LAST_BYTES))
-            return file.read().decode("ascii", "replace").rpartition("\n")[0].split("\n")
-    except FileNotFoundError:
-        return []
+def _sums(server: Server) -> bytes:
+    return read_bounded(records_dir(server) / SUMS_NAME, _MOST_BYTES)
+
+
+def _match(line: bytes) -> re.Match[bytes] | None:
+    return _SUM.fullmatch(line)
+
+
+def _is_file(path: Path) -> bool:
+    return stat.S_ISREG(path.lstat().st_mode)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from otaopenssl.account import Result
+from otaopenssl.durable import read_bounded
 from otaopenssl.ids import parse_device_uuid
 from otaopenssl.layout import CERTIFICATE_NAME, Server
 from otaopenssl.measured import certificate_digest
@@ -27,7 +28,7 @@ def left_lines(server: Server, told: Iterable[bytes], parts: Sequence[Path]) -> 
 def written(part: Path) -> Mapping[str, bytes]:
     """The lines of the devices that a worker was about to publish, by the digests of their certificates."""
     try:
-        lines = part.read_bytes().split(b"\n")[:-1]
+        lines = read_bounded(part).split(b"\n")[:-1]
     except FileNotFoundError:
         return {}
     found = {_parsed(line).get("certificate_sha256"): line for line in lines}

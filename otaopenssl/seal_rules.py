@@ -11,7 +11,7 @@ from pathlib import Path
 from otaopenssl.digest import sha256
 from otaopenssl.dsse import ENVELOPE_NAME, envelope_fault
 from otaopenssl.durable import read_bounded
-from otaopenssl.outputs import first_complaint, pem_blocks
+from otaopenssl.outputs import first_complaint, is_whole_der, pem_blocks
 from otaopenssl.questions import INTACT, SEALERS
 from otaopenssl.runner import Finished, Runner
 from otaopenssl.statement import SEAL_NAME, STATEMENT_NAME
@@ -41,6 +41,9 @@ def seal_findings(
         return
     if not is_there or runner is None:
         yield "its seal is gone"
+        return
+    if not is_whole_der(read_bounded(_seal_path(directory))):
+        yield "its seal is cut, or has something behind it"
         return
     finished = _asked(directory, statement, trust, runner)
     if not finished.is_good:

@@ -1,5 +1,6 @@
 """Signing by the openssl program: the lines of seal.sh and seal-add.sh, with a certificate and key of the user's."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 from otaopenssl.digest import sha256
@@ -76,10 +77,13 @@ def _der(path: Path) -> bytes:
         raise _unreadable(path, error) from error
     der = blocks[0].der if blocks and blocks[0].label == CERTIFICATE else None
     try:
-        parse_leaf(der or b"")
+        leaf = parse_leaf(der or b"")
     except ValueError:
         hint = "give the certificate first, then its key"
         raise Unfit(f"{quoted(path)} is no PEM certificate", hint=hint) from None
+    if not leaf.not_before <= datetime.now(UTC) < leaf.not_after:
+        words = f"{quoted(path)} is valid from {leaf.not_before} to {leaf.not_after}, which is not now"
+        raise Unfit(words, hint="sign with a certificate that is valid: nobody accepts a signature by another")
     return der or b""
 
 

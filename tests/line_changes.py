@@ -14,6 +14,7 @@ from tests.record_changes import (
     append,
     byproduct,
     case,
+    dependency,
     each,
     edit,
     install,
@@ -174,6 +175,7 @@ def lines() -> Iterator[tuple[str, Case]]:
         [{"path": "x", "size": 1}],
         [{"path": "x", "size": 1, "sha256": "x"}],
         [{"path": "x", "mode": "0"}],
+        [{"path": "x", "size": -1, "mode": "0"}],
     ):
         found_by = (LINES, COMMANDS) if outputs is None else (LINES,)
         yield f"lines: outputs {outputs}", case(Bent(lines=step(0, 2, outputs=outputs)), *found_by)
@@ -209,6 +211,7 @@ def commands() -> Iterator[tuple[str, Case]]:
         "no statuses": Bent(lines=lambda record: record.lines[0]["steps"][0].pop("statuses")),
         "a status more": Bent(lines=step(0, 0, statuses=[0, 0, 0])),
         "a status that is none": Bent(lines=step(0, 0, statuses=[0, "0"])),
+        "a configuration file that is not named": Bent(statement=dependency("certs/client.ext")),
         "root": Bent(at=0, lines=word(0, 1, "3650", "36500")),
         "gateway": Bent(at=2, lines=step(0, 7, to="./myservername/devices/d1/other.crt")),
         "places": Bent(statement=put("predicate", "buildDefinition", "externalParameters", "places", "CWD", "/tmp")),
@@ -225,6 +228,11 @@ def certificates() -> Iterator[tuple[str, Case]]:
         "swapped": Bent(files=install("stray", "v1/client.pem")),
         "swapped, there already": Bent(files=install("stray", "v0/client.pem")),
         "of another device": Bent(files=install("v2", "v1/client.pem")),
+        "another text beside it": Bent(files=append("../../devices/v1/client.pem", "x")),
+        "another chain": Bent(files=install("v2", "v1/id-v1.chain.pem")),
+        "another request": Bent(files=install("v2", "v1/id-v1.csr")),
+        "another CA than that of the last run": Bent(at=2, files=install("stray", "ca.crt")),
+        "no CA any more": Bent(at=2, files=remove("../../devices/ca.crt")),
         "deleted": Bent(files=remove("../../devices/v1/client.pem")),
         "directory deleted": Bent(files=remove("../../devices/v0")),
         "no PEM": Bent(files=edit("../../devices/v1/client.pem", "BEGIN", "BEGIM")),
@@ -291,6 +299,7 @@ def list_of_records() -> Iterator[tuple[str, Case]]:
         "list: of another run",
         case(Bent(statement=put(*RUN, "metadata", "invocationId", "f" * 12)), CHAIN, CERTIFICATES),
     )
+    yield "list: no approval, unlike the run before", case(Bent(is_approved=False), CHAIN)
     yield "list: gone", case(Bent(files=remove("../SHA256SUMS")), CHAIN, CERTIFICATES)
     yield "list: twice", case(sums(lambda found: found.append(found[1])), CHAIN, CERTIFICATES)
     yield "list: deleted", case(sums(lambda found: found.pop(1)), CHAIN, CERTIFICATES)

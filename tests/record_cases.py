@@ -45,7 +45,8 @@ GOOD = {
     "device with a gateway": Bent(at=2),
     "trusted by the certificate itself": Bent(trust="seal"),
     "another certificate of the same CA": Bent(sealer="other"),
-    "no approval": Bent(is_approved=False),
+    "no approval": Bent(is_approved=False, are_others_approved=False),
+    "no approval yet": Bent(at=0, is_approved=False),
     "a text without a newline at its end": Bent(texts=(("-text -noout\n", "-text -noout"),)),
     "refused as a whole": Bent(
         at=2,

@@ -88,6 +88,16 @@ def edit(name: str, old: str, new: str) -> Callable[[Tree], None]:
     return change
 
 
+def rewrite(name: str, change: Callable[[bytes], bytes]) -> Callable[[Tree], None]:
+    """Changes the bytes of a file, by its name in the record directory."""
+
+    def apply(tree: Tree) -> None:
+        path = tree.record_dir / name
+        path.write_bytes(change(path.read_bytes()))
+
+    return apply
+
+
 def append(name: str, text: str) -> Callable[[Tree], None]:
     def change(tree: Tree) -> None:
         path = tree.record_dir / name
@@ -179,6 +189,8 @@ def seals() -> Iterator[tuple[str, Case]]:
                                  "finishedOn": "2001-01-01T00:00:00.000Z"})  # fmt: skip
     yield "seal: by another", case(Bent(files=sealed_by("other")), SEAL)
     yield "seal: removed", case(Bent(files=remove("statement.json.p7s")), SEAL)
+    yield "seal: something behind it", case(Bent(files=rewrite("statement.json.p7s", lambda seal: seal + b"\0")), SEAL)
+    yield "seal: cut", case(Bent(files=rewrite("statement.json.p7s", lambda seal: seal[:-1])), SEAL)
     yield "seal: of a foreign CA", case(Bent(sealer="foreign"), SEAL)
     yield "seal: of another than TRUST_CERT", case(Bent(trust="other"), SEAL)
     yield "seal: by two", case(Bent(files=sealed_by("seal", "other")), SEAL)
@@ -213,9 +225,9 @@ def texts_and_approvals() -> Iterator[tuple[str, Case]]:
         yield f"approval: signatures {name}", case(bent, APPROVAL)
     yield "approval: gone", case(Bent(files=remove("approval.json")), APPROVAL)
     neither = each(dependency("approval.json"), dependency("approval.json.p7s"))
-    bare = Bent(statement=neither, files=remove("approval.json.p7s"))
+    bare = Bent(statement=neither, files=remove("approval.json.p7s"), are_others_approved=False)
     yield "approval: neither it nor its signatures are named", case(bare, APPROVAL)
-    yield "approval: not named", case(Bent(statement=dependency("approval.json")), APPROVAL)
+    yield "approval: not named", case(Bent(statement=dependency("approval.json"), are_others_approved=False), APPROVAL)
     changes: dict[str, tuple[object, ...]] = {
         "format": ("format", "otaopenssl-approval/2"),
         "another text": ("procedure", "texts", "device.sh", "sha256", "7" * 64),

@@ -24,6 +24,7 @@ BUILD: Json = {
     "libcrypto": "c" * 64,
     "openssl.cnf": {"/usr/lib/ssl/openssl.cnf": "d" * 64, "/etc/more.cnf": "e" * 64, "/etc/absent.cnf": None},
 }
+MADE = ("v0", "v1", "v2", "d1")
 SIGNATURES = b"those of whoever approved"
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "SERVER_NAME": "myservername", "DEVICE_UUID": "${DEVICE_UUID}"}
 
@@ -109,6 +110,7 @@ class Bent:
     sealer: str = "seal"
     trust: str = "seal-ca"
     is_approved: bool = True
+    are_others_approved: bool = True
     texts: tuple[tuple[str, str], ...] = ()
     stray: str = ""
 
@@ -131,7 +133,7 @@ class Tree:
         self._make_devices()
         self.sums: list[str] = []
         for number, record in enumerate(self.records):
-            self._write(record, bent if number == bent.at else Bent(is_approved=bent.is_approved))
+            self._write(record, bent if number == bent.at else Bent(is_approved=bent.are_others_approved))
         bent.sums(self.sums)
         (self.server / "records" / "SHA256SUMS").write_text("".join(f"{line}\n" for line in self.sums))
         self.checked = self.records[bent.at if bent.checked is None else bent.checked]
@@ -215,18 +217,21 @@ class Tree:
                 if statuses := [0 for words in bound.commands if words[0] == "openssl"]:
                     made["statuses"] = statuses
                 paths = (path.removeprefix(f"{own['device_dir']}/") for path in bound.outputs)
-                made["outputs"] = [self._output(path) for path in paths]
+                made["outputs"] = [self._output(path, uuid) for path in paths]
                 found.append(made)
         return found
 
-    def _output(self, path: str) -> Json:
-        return {"path": path, "size": 1, **({"mode": "0600"} if "key" in path else {"sha256": "9" * 64})}
+    def _output(self, path: str, uuid: str | None) -> Json:
+        if "key" in path:
+            return {"path": path, "size": 1, "mode": "0600"}
+        certificate = self.pki.certificate(uuid if path == "client.pem" and uuid in MADE else "ca")
+        return {"path": path, "size": 1, "sha256": sha256(certificate.read_bytes())}
 
     def _make_devices(self) -> None:
         devices = self.server / "devices"
         devices.mkdir(parents=True)
         (devices / "ca.crt").write_bytes(self.pki.certificate("ca").read_bytes())
-        for name in ("v0", "v1", "v2", "d1"):
+        for name in MADE:
             (devices / name).mkdir()
             (devices / name / "client.pem").write_bytes(self.pki.certificate(name).read_bytes())
 

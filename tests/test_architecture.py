@@ -24,8 +24,8 @@ execution materials recovery
 differences gateway_root permission record rehearsal trials
 evidence gate gateway issuance proof server show statement_rules
 approve device fleet_block line_rules record_rules root seal_rules
-audit device_script fleet issued_list rehearse
-fleet_script rehearse_script
+device_script fleet issued_list recorded_devices rehearse
+audit fleet_script rehearse_script
 cli
 __main__
 """.strip().split("\n")

@@ -70,7 +70,7 @@ def test_what_is_skipped(record_pki: Pki, tmp_path: Path) -> None:
     def good(_: Json) -> None:
         pass
 
-    tree = Tree(record_pki, tmp_path, Bent(is_approved=False, proof=good))
+    tree = Tree(record_pki, tmp_path, Bent(is_approved=False, are_others_approved=False, proof=good))
     alone = tmp_path / "alone"
     shutil.copytree(tree.record_dir, alone)
     _, trust, proof = tree.arguments()

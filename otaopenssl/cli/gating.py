@@ -66,11 +66,16 @@ def evidence(
     if gateway is not None:
         texts += (gateway.text_name,)
         places |= gateway.places()
-    who = None if running.seal is None else signer(running)
     intent = _intent(running, server, procedure, texts, needs_ca=command != "root")
-    permission, refusal = examined(intent)
+    permission, not_approved = examined(intent)
+    refusal: Error | None = not_approved
     if refusal is None:
         _check_texts(procedure)
+    who = None
+    try:
+        who = None if running.seal is None else signer(running)
+    except Unfit as problem:
+        refusal = refusal or problem
     keeping = Keeping(command, server, procedure, texts, places, who, running.site)
     return launcher(running, server, permission, uuid), Evidence(keeping, permission, refusal)
 
@@ -107,7 +112,7 @@ def _passphrase(here: Path, key: str, file: str | None) -> bytes:
     """The key's passphrase: the first line of a file, or asked for at the terminal where the key is encrypted."""
     if file is not None:
         try:
-            return read_bounded(here / file, _LONGEST_PASSPHRASE).partition(b"\n")[0]
+            return read_bounded(here / file, _LONGEST_PASSPHRASE).partition(b"\n")[0].removesuffix(b"\r")
         except (OSError, ValueError) as error:
             words = session.why_unread(error)
             hint = "give '--passphrase-file FILE' that holds the passphrase in its first line"

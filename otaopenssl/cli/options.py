@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import typer
 
+from otaopenssl.errors import BadInput
+
 if TYPE_CHECKING:
     from otaopenssl.settings import Seal
 
@@ -86,8 +88,11 @@ PassphraseFile = Annotated[
 
 
 def seal_of(files: tuple[str, str] | None, passphrase_file: str | None) -> "Seal | None":
-    """Who seals, by the options."""
+    """Who seals, by the options. Raises BadInput."""
     if files is None:
+        if passphrase_file is not None:
+            hint = "give '--seal CERT KEY'; for a seal of otaopenssl.toml name it there, in [seal]"
+            raise BadInput("'--passphrase-file' is given without '--seal'", hint=hint)
         return None
     # Imported here because most runs name none.
     from otaopenssl.settings import Seal
