@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 from otaopenssl.approval import APPROVAL_NAME, SIGNATURES_NAME
-from otaopenssl.digest import sha256
 from otaopenssl.environment import CHILD_PATH
 from otaopenssl.errors import Failed, NotApproved, quoted
 from otaopenssl.leaf import parse_leaf
@@ -41,16 +40,22 @@ def check_signers(approvers: Approvers, content: bytes, signatures: bytes | None
 
 def distinct_signers(pem: bytes) -> int:
     """How many people the certificates stand for: two of one name, or of one key, are one person's."""
-    leaves = []
+    people: list[set[bytes]] = []
     for block in pem_blocks(pem):
         try:
-            leaves.append(parse_leaf(block.der or b""))
+            leaf = parse_leaf(block.der or b"")
         except ValueError:
             return 0
-    return min(len({leaf.subject for leaf in leaves}), len({sha256(leaf.public_key) for leaf in leaves}), len(leaves))
+        # What a person is known by; whoever shares any of it with others is one with all of them.
+        person = {b"name" + leaf.subject, b"key" + leaf.public_key}
+        for other in [one for one in people if one & person]:
+            people.remove(other)
+            person |= other
+        people.append(person)
+    return len(people)
 
 
-def is_too_old(finished: Finished) -> bool:
+def _is_too_old(finished: Finished) -> bool:
     """Whether openssl does not know what it is asked: CAdES came with OpenSSL 3.0."""
     return re.search(rb"(?i)(unrecognized flag|unknown option):? -?cades", finished.stderr) is not None
 
@@ -66,7 +71,7 @@ def _verified(approvers: Approvers, content: bytes, project_dir: Path) -> Finish
 
 
 def _refused(finished: Finished) -> NotApproved:
-    if is_too_old(finished):
+    if _is_too_old(finished):
         words = "the verifier that the policy names is too old: checking signatures needs OpenSSL 3.0 or newer"
         return NotApproved(words, hint="have the administrator of this host name another")
     said = first_complaint(finished.stderr) or "openssl does not accept them"

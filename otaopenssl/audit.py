@@ -13,7 +13,7 @@ from otaopenssl.line_rules import LineCheck
 from otaopenssl.program import Launch
 from otaopenssl.record_rules import approval_findings, material_findings, text_findings
 from otaopenssl.recorded_devices import RecordedDevices
-from otaopenssl.records import SUMS_NAME, open_dir, read_chain, record_dirs, records_dir
+from otaopenssl.records import RECORD_NAME, SUMS_NAME, open_dir, read_chain, record_dirs, records_dir
 from otaopenssl.runner import Runner
 from otaopenssl.seal_rules import is_to_be_checked, seal_findings
 from otaopenssl.signing import check_knows_cades
@@ -41,43 +41,65 @@ def audit(server: Server, names: Sequence[str], trust: Path | None, launch: Laun
     listed = [name for _, name in chain]
     for name in names:
         if not (records_dir(server) / name).is_dir():
-            raise Unfit(
-                f"no record {quoted(name)} in {quoted(server.shown(records_dir(server)))}", hint="see its names"
-            )
-    devices = RecordedDevices()
-    lines, has_approval = 0, False
-    runner: Runner | None = None
+            where = quoted(server.shown(records_dir(server)))
+            raise Unfit(f"no record {quoted(name)} in {where}", hint="see its names")
+    audited = _Audit(server, trust, launch)
     for number, (digest, name) in enumerate(chain):
-        directory = records_dir(server) / name
-        if names and name not in names:
-            continue
-        before = chain[number - 1][0] if number else NO_DIGEST
+        if not names or name in names:
+            audited.add(name, (digest, chain[number - 1][0] if number else NO_DIGEST))
+    findings += audited.findings
+    for name in names or [directory.name for directory in record_dirs(server)]:
+        findings += [(name, fault) for fault in _unlisted(server, name, listed)]
+    if not names:
+        findings += [("", finding) for finding in _bounded(audited.devices.findings(server))]
+    return Audited(len(names or chain), audited.lines, findings)
+
+
+class _Audit:
+    """Goes through records in their order, and keeps what is found, and what they tell of devices."""
+
+    def __init__(self, server: Server, trust: Path | None, launch: Launch) -> None:
+        self._server = server
+        self._trust = trust
+        self._launch = launch
+        self._runner: Runner | None = None
+        self._has_approval = False
+        self.findings: list[tuple[str, str]] = []
+        self.devices = RecordedDevices()
+        self.lines = 0
+
+    def add(self, name: str, digests: tuple[str, str]) -> None:
+        """Check the next record; ``digests`` are those of SHA256SUMS of its statement, and of the one before."""
+        directory = records_dir(self._server) / name
         try:
             statement = read_statement(directory)
         except Failed as error:
-            findings.append((name, error.message))
-            continue
+            self.findings.append((name, error.message))
+            return
         check = LineCheck(statement)
-        if is_to_be_checked(directory, statement, trust):
-            runner = runner or _launched(launch)
-        found = bounded(_record(directory, statement, check, (digest, before), trust, runner))
+        # All of them, since what the lines tell is known only then.
+        found = [
+            *_statement_findings(directory, statement, digests),
+            *check.findings(directory / LINES_NAME),
+            *self._more(directory, statement, check),
+        ]
+        self.findings += [(name, finding) for finding in _bounded(iter(found))]
+        self.lines += check.size
+        self.devices.add(statement, check)
+
+    def _more(self, directory: Path, statement: Statement, check: LineCheck) -> Iterator[str]:
+        """What is wrong with a record whose lines were checked."""
+        yield from approval_findings(directory, statement, is_refused=check.is_refused)
         if statement.digest(APPROVAL_NAME) is not None:
-            has_approval = True
-        elif has_approval and not check.is_refused:
-            found.append("it was held to no approval, though a run before it was")
-        findings += [(name, finding) for finding in found]
-        lines += check.size
-        devices.add(statement, check)
-    if not names:
-        findings += [("", finding) for finding in bounded(_unlisted(server, listed))]
-        findings += [("", finding) for finding in bounded(devices.findings(server))]
-    return Audited(len(names or chain), lines, findings)
-
-
-def _launched(launch: Launch) -> Runner:
-    runner = launch()
-    check_knows_cades(runner)
-    return runner
+            self._has_approval = True
+        elif self._has_approval and not check.is_refused:
+            yield "it was held to no approval, though a run before it was"
+        if not check.is_refused:
+            yield from material_findings(statement, check.config_names())
+        if is_to_be_checked(directory, statement, self._trust) and self._runner is None:
+            self._runner = self._launch()
+            check_knows_cades(self._runner)
+        yield from seal_findings(directory, statement, self._trust, self._runner, is_refused=check.is_refused)
 
 
 def _chain(server: Server) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
@@ -92,40 +114,30 @@ def _chain(server: Server) -> tuple[list[tuple[str, str]], list[tuple[str, str]]
     return chain, [(SUMS_NAME, "a record stands in it twice")] if twice else []
 
 
-def _record(
-    directory: Path,
-    statement: Statement,
-    check: LineCheck,
-    digests: tuple[str, str],
-    trust: Path | None,
-    runner: Runner | None,
-) -> Iterator[str]:
-    """What is wrong with one record; ``digests`` are those of SHA256SUMS of its statement, and of the one before."""
+def _statement_findings(directory: Path, statement: Statement, digests: tuple[str, str]) -> Iterator[str]:
+    """How a statement differs from SHA256SUMS, from the name of its record, and from its own digests."""
     if statement.sha256 != digests[0]:
         yield f"{STATEMENT_NAME} is another than the one in {SUMS_NAME}"
     if statement.byproducts.get("previous-statement") != digests[1]:
         yield f"the statement names another before it than {SUMS_NAME}"
-    if statement.run_id != directory.name[17:29]:
+    name = RECORD_NAME.fullmatch(directory.name)
+    if name is None or name[1] != statement.run_id:
         yield "its name is not that of the run of the statement"
     yield from text_findings(statement)
-    yield from check.findings(directory / LINES_NAME)
-    yield from approval_findings(directory, statement, is_refused=check.is_refused)
-    if not check.is_refused:
-        yield from material_findings(statement, check.config_names())
-    yield from seal_findings(directory, statement, trust, runner, is_refused=check.is_refused)
 
 
-def _unlisted(server: Server, listed: Sequence[str]) -> Iterator[str]:
-    for directory in record_dirs(server):
-        if directory.name not in listed:
-            marker = open_dir(server) / directory.name
-            if not marker.exists():
-                yield f"record {directory.name} is not in {SUMS_NAME}"
-            elif not locks.is_held(marker):
-                yield f"record {directory.name} is of a run that died: the next run seals it"
+def _unlisted(server: Server, name: str, listed: Sequence[str]) -> Iterator[str]:
+    """What is wrong with a record that is not in SHA256SUMS, unless the run that is to put it there goes on."""
+    if name in listed:
+        return
+    marker = open_dir(server) / name
+    if not marker.exists():
+        yield f"it is not in {SUMS_NAME}"
+    elif not locks.is_held(marker):
+        yield "it is of a run that died: the next run seals it, where it was to be sealed one with '--seal'"
 
 
-def bounded(findings: Iterator[str]) -> list[str]:
+def _bounded(findings: Iterator[str]) -> list[str]:
     """The first findings of many; each says enough."""
     found = list(islice(findings, _MOST_FINDINGS + 1))
     return found if len(found) <= _MOST_FINDINGS else [*found[:-1], "and more"]

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from otaopenssl.approval import Build
 from otaopenssl.elf import interpreter, is_elf
 from otaopenssl.environment import CHILD_PATH
-from otaopenssl.errors import Failed
+from otaopenssl.errors import Failed, Unfit, quoted
 from otaopenssl.included import included
 from otaopenssl.measured import Measured, measure, measured
 from otaopenssl.runner import Runner
@@ -67,11 +67,20 @@ def openssl_configs(path: Path) -> dict[str, Measured]:
 
 
 def build_of(files: ProgramFiles, version: str, openssl_dir: str) -> Build:
-    """The build as an approval holds it; ``openssl_dir`` is what the program says of where openssl.cnf is."""
+    """The build as an approval holds it; ``openssl_dir`` is what the program says of where openssl.cnf is.
+
+    Raises Unfit where that, or the program, cannot be pinned.
+    """
     digests = {name: found.sha256 for name, found in files.libraries.items()}
     configs = {name: found.sha256 for name, found in openssl_configs(Path(openssl_dir) / OPENSSL_CNF).items()}
-    program = files.program.sha256 or ""
-    return Build(version, program, digests.get("libssl"), digests.get("libcrypto"), configs)
+    for name in configs:
+        if not name.startswith("/"):
+            words = f"{quoted(openssl_dir)}: {quoted(name)} in {OPENSSL_CNF} means another file in each directory"
+            raise Unfit(f"{words}, so that it cannot be approved", hint="include files by absolute names")
+    if files.program.sha256 is None:
+        hint = "name a program that can be read with '--openssl PATH'"
+        raise Unfit(f"{quoted(files.program.path)} cannot be read, so that it cannot be approved", hint=hint)
+    return Build(version, files.program.sha256, digests.get("libssl"), digests.get("libcrypto"), configs)
 
 
 def _listed(program: str, content: bytes, cwd: Path) -> dict[str, Path]:

@@ -44,7 +44,11 @@ def parse_config(content: bytes, file: str) -> Config:
     for number, line in _logical_lines(text):
         if directive := re.match(r"\.(include|pragma)\b[\s=]*(.*)", line):
             is_complete = False
-            includes += [directive[2]] if directive[1] == "include" else []
+            if directive[1] == "include":
+                includes.append(directive[2])
+            elif directive[2].startswith("includedir"):
+                # It makes names mean files elsewhere; as a name it is one that nobody may include.
+                includes.append(line)
         elif line.startswith("["):
             name, bracket, _ = line[1:].partition("]")
             if not bracket:

@@ -1,4 +1,4 @@
-"""How what would run differs from what was approved: each difference as expected and got. Pure."""
+"""How what would run differs from what was approved: each difference as expected and got."""
 
 from collections.abc import Iterator, Mapping
 from difflib import SequenceMatcher
@@ -40,6 +40,8 @@ def _texts(approval: Approval, materials: Materials) -> Iterator[str]:
         if approved is None or found is None or approved.sha256 != found.sha256:
             yield from _unequal(f"text {name}", _digest_of(approved), _digest_of(found))
         if approved is not None and found is not None and approved.lines != found.lines:
+            if approved.sha256 == found.sha256 and is_text_of(approved):
+                yield f"text {name}: expected each of its commands to be one line of approval.json, got others"
             yield from _lines(approved, found)
 
 
@@ -105,7 +107,12 @@ def _build(build: Build, files: ProgramFiles, configs: Mapping[str, Measured]) -
 
 
 def _unequal(what: str, expected: str, got: str) -> list[str]:
-    return [] if expected == got else [f"{what}: expected {expected}, got {got}"]
+    return [] if expected == got else [_one_line(f"{what}: expected {expected}, got {got}")]
+
+
+def _one_line(text: str) -> str:
+    """The text where nothing in it can look like another line."""
+    return text.replace("\r", "\\r").replace("\n", "\\n")
 
 
 def _got(found: Measured | None) -> str:
@@ -121,4 +128,4 @@ def _sha256(digest: str | None, absent: str = "no such file") -> str:
 
 
 def _joined(lines: tuple[str, ...]) -> str:
-    return " ⏎ ".join(line.replace("\\\n", "").strip() for line in lines) or "nothing"
+    return _one_line(" ⏎ ".join(line.replace("\\\n", "").strip() for line in lines)) or "nothing"

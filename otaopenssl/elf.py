@@ -24,8 +24,9 @@ def interpreter(content: bytes) -> str | None:
             if _word(order, content, at) == _PT_INTERP:
                 layout, places = ("Q", (8, 32)) if is_wide else ("I", (4, 16))
                 offset, length = (struct.unpack_from(order + layout, content, at + place)[0] for place in places)
-                return content[offset : offset + length].rstrip(b"\0").decode("utf-8", "surrogateescape") or None
-    except struct.error:
+                name = content[offset : offset + length].partition(b"\0")[0]
+                return name.decode("utf-8", "surrogateescape") or None
+    except (struct.error, OverflowError):
         return None
     return None
 

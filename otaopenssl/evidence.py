@@ -22,6 +22,7 @@ from otaopenssl.materials import CA_CRT, whole_environment
 from otaopenssl.permission import Permission, Watch
 from otaopenssl.record import Part, Record, Seal, begun, has_parts, part_path, seal_dead_runs
 from otaopenssl.records import check_chain, records_dir
+from otaopenssl.recovery import left_lines
 from otaopenssl.runner import Runner
 from otaopenssl.signing import Signer, check_knows_cades, signed
 from otaopenssl.statement import Beginning
@@ -71,7 +72,8 @@ class Evidence:
                 raise self._refusal
             yield
         except Error as error:
-            if not self._records and error.status != 2:
+            is_told = self._records > 1 or (self._record is not None and self._record.lines.tree.size)
+            if not is_told and error.status != 2:
                 # What it was refused for counts, not that this could not be written down.
                 with suppress(Error):
                     self.add([account.told(Result.REFUSED, reason=error.message)])
@@ -103,7 +105,10 @@ class Evidence:
         try:
             yield watch, commit
         except BaseException as error:
-            line = account.told(Result.FAILED, reason=getattr(error, "message", "") or str(error))
+            # What went wrong after the device was published does not make it one that failed.
+            is_published = line and left_lines(self._keeping.server, [], [part.path]) == [line]
+            if not is_published:
+                line = account.told(Result.FAILED, reason=getattr(error, "message", "") or str(error))
             raise
         finally:
             with held():
@@ -227,6 +232,7 @@ class Evidence:
             versions=self._versions,
             started=timestamp(self._started),
             dependencies=list(self._dependencies()),
+            is_to_be_sealed=self._keeping.signer is not None,
         )
 
     def _dependencies(self) -> Iterator[tuple[str, str, str | None]]:

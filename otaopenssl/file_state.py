@@ -19,6 +19,6 @@ def state_of(path: Path) -> FileState | None:
     """The state of a file; None of one that is not there, or cannot be looked at."""
     try:
         found = os.stat(path)  # noqa: PTH116 - a fleet asks a dozen times a device
-    except OSError:
+    except (OSError, ValueError):
         return None
     return FileState(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)

@@ -46,7 +46,7 @@ def examined(intent: Intent) -> tuple[Permission, NotApproved | None]:
     try:
         policy = read_policy()
         approved = read_approval(intent.server.project_dir)
-        if approved is None and policy.requires_approval:
+        if approved is None and (policy.requires_approval or policy.approvers is not None):
             words = f"there is no {APPROVAL_NAME}, which the policy of this host demands"
             raise NotApproved(words, hint="run 'otaopenssl approve', and have it reviewed and committed")
     except NotApproved as refusal:
@@ -73,7 +73,8 @@ def deviations(intent: Intent) -> list[str]:
     if approved is None:
         raise NotApproved(f"there is no {APPROVAL_NAME}", hint="run 'otaopenssl approve'")
     materials = _materials(intent, approved, _all_texts(intent))
-    return _differences(approved, materials, intent)
+    no_program = ["openssl: expected an approved program, got none"] if intent.program is None else []
+    return no_program + _differences(approved, materials, intent)
 
 
 def _differences(approved: ApprovalFile, materials: Materials, intent: Intent) -> list[str]:

@@ -16,6 +16,7 @@ from otaopenssl.ids import DeviceID, DeviceUUID
 from otaopenssl.interrupts import hold_for_good
 from otaopenssl.layout import GATEWAY_ROOT_NAME, Server
 from otaopenssl.outputs import CERTIFICATE, pem_blocks
+from otaopenssl.permission import Permission
 from otaopenssl.program import Launch, launch_unless
 from otaopenssl.reports import ask_report
 from otaopenssl.runner import Runner
@@ -72,17 +73,21 @@ class Saved(NamedTuple):
     difference: tuple[str, ...]
 
 
-def save_root(order: RootOrder, launch: Launch) -> Saved:
+def save_root(order: RootOrder, launch: Launch, permission: Permission | None = None) -> Saved:
     """The gateway's root certificate, in its place by one rename after it was found good.
 
-    Raises BadInput (texts, archive), Unfit (openssl, no such device, not writable, another root.crt is there) or
-    Failed (the gateway does not answer as it must, or nobody vouches for it who has to). Source: guide step 4.
+    Where there is a permission, nothing is written unless what it permits is still there. Raises NotApproved, BadInput
+    (texts, archive), Unfit (openssl, no such device, not writable, another root.crt is there) or Failed (the gateway
+    does not answer as it must, or nobody vouches for it who has to). Source: guide step 4.
     """
     order.gateway.text(order.procedure)  # a text that is refused is told before anything is asked
     runner = launch_unless(_problems(order), launch)
     fetching = prepared(order.gateway, order.procedure, runner, order.server.project_dir)
+    watch = None if permission is None else permission.watch()
     with _staging(order) as (cwd, places, examined_dir):
         fetched = fetch(fetching, places, runner, cwd, examined_dir)
+        if watch is not None:
+            watch.check_again()
         before = _existing(order)
         difference: tuple[str, ...] = ()
         if before is not None and before != fetched.content:

@@ -6,28 +6,32 @@ from pathlib import Path
 from otaopenssl.cnf import parse_config
 from otaopenssl.durable import read_bounded
 from otaopenssl.errors import BadInput
+from otaopenssl.measured import read_names
 
-_MOST_FILES = 100
+_MOST_FILES = 10_000
 
 
 def included(content: bytes, base: Path) -> Iterator[tuple[str, Path]]:
     """Each file that a configuration file includes, once: as the ``.include`` line names it, and where it lies.
 
-    ``base`` is where relative names begin. Of a directory it is each file in it that openssl reads. A name that openssl
-    fills in, or that is not there, is told as it stands: nothing can be read there.
+    ``base`` is where relative names begin. Of a directory it is itself, and each file in it that openssl reads. A name
+    that openssl fills in, or that is not there, is told as it stands: nothing can be read there. So is a pragma that
+    makes names mean others, and that there are too many.
     """
     waiting = _names(content)
     seen: set[str] = set()
-    while waiting and len(seen) < _MOST_FILES:
-        name = waiting.pop(0)
+    while waiting:
+        name = waiting.pop(0) if len(seen) < _MOST_FILES else f".include of more than {_MOST_FILES} files"
         path = base / name
         if name in seen:
             continue
         seen.add(name)
-        if path.is_dir():
-            waiting += [f"{name.rstrip('/')}/{one.name}" for one in sorted(path.iterdir()) if _is_read(one)]
-            continue
         yield name, path
+        if len(seen) > _MOST_FILES:
+            return
+        if path.is_dir():
+            waiting += [f"{name.rstrip('/')}/{one}" for one in read_names(path)]
+            continue
         try:
             waiting += _names(read_bounded(path))
         except (OSError, ValueError):
@@ -41,7 +45,3 @@ def _names(content: bytes) -> list[str]:
         # What openssl does not read it does not go on from.
         return []
     return [name.strip("\"'").removeprefix("./").encode("latin-1").decode("utf-8", "surrogateescape") for name in names]
-
-
-def _is_read(path: Path) -> bool:
-    return path.suffix in (".cnf", ".conf") and not path.is_dir()

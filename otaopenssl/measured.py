@@ -13,7 +13,10 @@ _LARGEST = 256 * 1024 * 1024
 
 
 class Measured(NamedTuple):
-    """A file's path, digest and state; both None of one that is not there or cannot be read."""
+    """A file's path, digest and state: no digest of one that cannot be read, neither of one that is not there.
+
+    Of a directory that is included the digest is that of the names that openssl reads in it, a line each.
+    """
 
     path: Path
     sha256: str | None
@@ -32,8 +35,19 @@ def measure(path: Path) -> Measured:
     try:
         with opened_bounded(path, _LARGEST) as (descriptor, _):
             return Measured(path, sha256_of_rest(descriptor), state)
+    except IsADirectoryError:
+        names = "".join(f"{name}\n" for name in read_names(path))
+        return Measured(path, sha256(names.encode("utf-8", "surrogateescape")), state)
+    except (OSError, ValueError):
+        return Measured(path, None, state)
+
+
+def read_names(directory: Path) -> list[str]:
+    """The files in a directory that openssl reads where a configuration file includes it. Source: config(5)."""
+    try:
+        return sorted(one.name for one in directory.iterdir() if one.suffix in (".cnf", ".conf") and not one.is_dir())
     except OSError:
-        return Measured(path, None, None)
+        return []
 
 
 def measured(path: Path) -> tuple[Measured, bytes]:
@@ -41,8 +55,8 @@ def measured(path: Path) -> tuple[Measured, bytes]:
     state = state_of(path)
     try:
         content = read_bounded(path, _LARGEST)
-    except OSError:
-        return Measured(path, None, None), b""
+    except (OSError, ValueError):
+        return Measured(path, None, state), b""
     return Measured(path, sha256(content), state), content
 
 

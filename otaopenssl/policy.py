@@ -27,6 +27,9 @@ class Approvers(NamedTuple):
     verifier_sha256: str
 
 
+_TOP = Path("/")
+
+
 class Policy(NamedTuple):
     """Whether an approval must be there, and who has to have signed it."""
 
@@ -56,15 +59,19 @@ def read_policy() -> Policy:
 
 
 def check_is_roots(path: Path) -> None:
-    """Raise NotApproved unless root alone can change the file, and replace it in its directory."""
-    for one in dict.fromkeys((path, path.parent, Path(os.path.realpath(path)).parent)):
+    """Raise NotApproved unless root alone can change the file, or put another in the place of it or of a directory."""
+    real = Path(os.path.realpath(path))
+    for one in dict.fromkeys((path, *path.parents, *real.parents)):
+        if one == _TOP:
+            continue
         try:
             found = one.stat()
         except OSError as error:
             raise _refusal(f"{quoted(one)} cannot be read: {reason(error)}") from error
         if found.st_uid:
             raise _refusal(f"{quoted(one)} is owned by user {found.st_uid}, expected root")
-        if stat.S_IMODE(found.st_mode) & 0o022:
+        # In a directory with the sticky bit nobody renames what is root's.
+        if stat.S_IMODE(found.st_mode) & 0o022 and not (one != path and found.st_mode & stat.S_ISVTX):
             raise _refusal(f"{quoted(one)} has mode {stat.S_IMODE(found.st_mode):04o}: others than root can write it")
 
 

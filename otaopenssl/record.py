@@ -14,11 +14,21 @@ from typing import NamedTuple
 
 from otaopenssl import dsse, locks
 from otaopenssl.account import timestamp
+from otaopenssl.approval import APPROVAL_NAME, SIGNATURES_NAME
 from otaopenssl.digest import sha256
 from otaopenssl.durable import not_writable, read_bounded, replace, sync_file, write_new
 from otaopenssl.layout import Server
 from otaopenssl.merkle import MerkleTree
-from otaopenssl.records import MOST_LINES, append_statement, last_statement, open_dir, open_records, records_dir
+from otaopenssl.records import (
+    MOST_LINES,
+    append_statement,
+    is_listed,
+    last_statement,
+    open_dir,
+    open_records,
+    record_dirs,
+    records_dir,
+)
 from otaopenssl.recovery import left_lines
 from otaopenssl.runner import Runner
 from otaopenssl.signing import Signer, signed
@@ -35,6 +45,8 @@ from otaopenssl.statement import (
 from otaopenssl.steps import Text
 
 _PART_SUFFIX = ".part"
+# What lies in a record beside what the run has made of it.
+_COPIES = (APPROVAL_NAME, SIGNATURES_NAME)
 
 
 class Seal(NamedTuple):
@@ -50,12 +62,17 @@ class Part:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._descriptor = locks.take(path)
+        try:
+            self._descriptor = locks.take(path)
+        except OSError as error:
+            raise not_writable(error, str(path)) from error
 
     def write(self, line: bytes) -> None:
         """Have the line on the disk. Raises Unfit."""
+        left = line + b"\n"
         try:
-            os.write(self._descriptor, line + b"\n")
+            while left:
+                left = left[os.write(self._descriptor, left) :]
             os.fdatasync(self._descriptor)
         except OSError as error:
             raise not_writable(error, str(self.path)) from error
@@ -220,6 +237,9 @@ def seal_dead_runs(server: Server, seal: Seal | None) -> None:
                 (records_dir(server) / path.name).rmdir()
             continue
         parts = _parts(server, beginning.run_id)
+        if beginning.is_to_be_sealed and seal is None:
+            # Nobody is to get rid of a seal by killing a run.
+            continue
         if not any(locks.is_held(part) for part in parts):
             _seal_dead(server, path.name, beginning, parts, seal)
 
@@ -227,21 +247,33 @@ def seal_dead_runs(server: Server, seal: Seal | None) -> None:
 def _seal_dead(server: Server, name: str, beginning: Beginning, parts: Sequence[Path], seal: Seal | None) -> None:
     """Take over a dead run's record, and what its workers had written down of devices that it does not tell of."""
     directory = records_dir(server) / name
-    statement_path = directory / STATEMENT_NAME
     marker = os.open(open_dir(server) / name, os.O_RDWR | os.O_CLOEXEC)
     record = Record(server, name, beginning, marker)
-    if statement_path.exists() and _digest_of(statement_path) == last_statement(server):
+    if is_listed(server, name):
         record.leave()
         return
     directory.mkdir(exist_ok=True)
     told = record.lines.recover()
-    record.lines.append(left_lines(server, [*told, *_told_before(server, name, beginning.run_id)], parts))
+    left = left_lines(server, [*told, *_told_before(server, name, beginning.run_id)], parts)
+    while len(left) > record.room:
+        full, left = left[: record.room], left[record.room :]
+        record.lines.append(full)
+        record.close(seal, is_complete=False)
+        copies = {copy: (directory / copy).read_bytes() for copy in _COPIES if (directory / copy).is_file()}
+        record = begun(server, _next_name(server, name, beginning.run_id), beginning, copies)
+    record.lines.append(left)
     if not record.lines.tree.size:
         record.discard()
     else:
         record.close(seal, is_complete=False)
     for part in parts:
         part.unlink()
+
+
+def _next_name(server: Server, name: str, run_id: str) -> str:
+    """The name of one more record of the run that this one is of."""
+    number = 1 + sum(f"-{run_id}" in directory.name for directory in record_dirs(server))
+    return f"{name.partition('-')[0]}-{run_id}-{number}"
 
 
 def _told_before(server: Server, name: str, run_id: str) -> Iterator[bytes]:

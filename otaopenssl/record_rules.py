@@ -78,6 +78,6 @@ def _unapproved(approval: Approval, statement: Statement) -> Iterator[str]:
 
 def _is_build(build: Build, statement: Statement) -> bool:
     configs = sorted((str(uri), digest) for name, digest, uri in statement.dependencies if name == OPENSSL_CNF)
-    approved = sorted((Path(path).as_uri(), digest) for path, digest in build.configs.items() if digest is not None)
+    approved = sorted((Path("/", path).as_uri(), digest) for path, digest in build.configs.items() if digest)
     ran = (statement.openssl_version, *map(statement.digest, ("openssl", *LIBRARIES)), configs)
     return ran == (build.version, build.program, build.libssl, build.libcrypto, approved)

@@ -58,6 +58,15 @@ def open_records(server: Server) -> Iterator[Path]:
         yield from (one for one in sorted(folder.iterdir()) if RECORD_NAME.fullmatch(one.name) and _is_file(one))
 
 
+def is_listed(server: Server, name: str) -> bool:
+    """Whether a record's statement is in the chain. Raises OSError."""
+    try:
+        lines = _sums(server).split(b"\n")[:-1]
+    except FileNotFoundError:
+        return False
+    return any(match[2] == name.encode("ascii") for line in lines if (match := _match(line)))
+
+
 def last_statement(server: Server) -> str:
     """The digest of the statement that was made last; zeros before the first. Raises OSError."""
     try:

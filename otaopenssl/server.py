@@ -14,6 +14,7 @@ from otaopenssl.execution import Execution
 from otaopenssl.interrupts import hold_for_good
 from otaopenssl.layout import SERVER_NAMES, Server
 from otaopenssl.outputs import CertificateReport, first_complaint, is_key_of, is_name_match
+from otaopenssl.permission import Permission
 from otaopenssl.program import Launch, launch_unless
 from otaopenssl.questions import HOST_CHECK, PUBLIC_KEY_REPORT, SERVER_CHECK
 from otaopenssl.reports import ask_report
@@ -34,20 +35,26 @@ class ServerCertificate(NamedTuple):
     warnings: tuple[str, ...]
 
 
-def make_server(server: Server, procedure: Procedure, launch: Launch) -> ServerCertificate:
+def make_server(
+    server: Server, procedure: Procedure, launch: Launch, permission: Permission | None = None
+) -> ServerCertificate:
     """A server CA and a server certificate for the server's name, published whole in the server directory.
 
-    An existing file is never overwritten. Raises Unfit (there already, not writable, no openssl), BadInput (texts,
-    configuration files) or Failed (openssl, checks).
+    An existing file is never overwritten. Where there is a permission, nothing is published unless what it permits is
+    still there. Raises NotApproved, Unfit (there already, not writable, no openssl), BadInput (texts, configuration
+    files) or Failed (openssl, checks).
     """
     text = procedure.text("server.sh")
     server_directory.check(server)
     runner = launch_unless(_problems(server, text), launch)
     with configs.provided(server, text), server_directory.provided(server), workbench.opened(server) as bench:
+        watch = None if permission is None else permission.settled().watch()
         execution = Execution(runner, bench.root, text)
         for step in text.steps:
             execution.perform(step.bind(server.own_places()))
         made = _examined(server, runner, bench)
+        if watch is not None:
+            watch.check_again()
         bench.publish_server(hold_for_good)
     return made
 

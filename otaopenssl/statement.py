@@ -40,6 +40,7 @@ class Beginning(NamedTuple):
     versions: Mapping[str, str | None]
     started: str
     dependencies: Sequence[Sequence[str | None]]
+    is_to_be_sealed: bool = False
 
     def to_json(self) -> bytes:
         """The beginning as a file."""

@@ -172,7 +172,7 @@ def test_another_seal(sealed: Path) -> None:
     found(sealed, "its seal does not hold")
     assert "sealed by another certificate" in audited(sealed, records(sealed)[-1].name).err
     (records(sealed)[-1] / "statement.json.p7s").write_bytes(b"0")
-    found(sealed, "its seal does not hold")
+    found(sealed, "its seal is cut")
     (records(sealed)[-1] / "statement.json.p7s").unlink()
     found(sealed, "its seal is gone")
 
@@ -231,6 +231,38 @@ def test_certificates_and_records(sealed: Path) -> None:
     found(sealed, "device d2: its certificate is recorded, but gone")
 
 
+def test_a_record_that_is_in_no_list(sealed: Path) -> None:
+    """A record that is named and is not in SHA256SUMS does not pass for one that was checked."""
+    name = "20260101T000000Z-0123456789ab"
+    shutil.copytree(records(sealed)[1], sealed / "myservername" / "records" / name)
+    ran = audited(sealed, name)
+    assert ran.status == 1
+    assert f"{name}: it is not in SHA256SUMS" in ran.err
+
+
+def test_a_proof_is_of_the_certificate(sealed: Path) -> None:
+    """Where a later run was refused, the line that tells of the certificate is proven."""
+    assert run("device", "--uuid", "d3", cwd=sealed).status == 4
+    proof = json.loads(run("audit", "--proof", "d3", cwd=sealed).out)
+    assert json.loads(proof["line"])["result"] == "made"
+
+
+def test_a_run_without_an_approval(sealed: Path) -> None:
+    """A run that was held to no approval, after one that was, is found; so is a changed file beside a certificate."""
+    (sealed / "approval.json").rename(sealed / "aside")
+    assert run("device", "--uuid", "d9", "--seal", "../sealer.crt", "../sealer.key", cwd=sealed).status == 0
+    (sealed / "aside").rename(sealed / "approval.json")
+    found(sealed, "it was held to no approval")
+
+
+def test_what_checks_is_held_to_the_approval(sealed: Path, real_openssl: str, tmp_path: Path) -> None:
+    """An openssl that was not approved does not check a seal either."""
+    other = program_that(tmp_path / "other", real_openssl, f"touch {tmp_path}/started")
+    ran = run("--openssl", str(other), "audit", "--trust", "../sealer.crt", cwd=sealed)
+    assert (ran.status, len(ran.error_lines)) == (3, 1), ran.err
+    assert not (tmp_path / "started").exists()
+
+
 def test_a_record_that_is_gone(sealed: Path) -> None:
     """A record that was taken out is found."""
     shutil.rmtree(records(sealed)[1])
@@ -260,9 +292,8 @@ def test_bad_input(sealed: Path, arguments: list[str], status: int) -> None:
 
 def test_an_openssl_that_is_too_old(sealed: Path, real_openssl: str, tmp_path: Path) -> None:
     """Before OpenSSL 3.0 there was no CAdES: neither to seal, nor to sign an approval, nor to check; that is told."""
-    old = program_that(
-        tmp_path / "old", real_openssl, '[ "$1" = version ] && { echo "OpenSSL 1.1.1w  11 Sep 2023"; exit; }'
-    )
+    lines = """echo 'OpenSSL 1.1.1w  11 Sep 2023'; echo 'OPENSSLDIR: "/usr/lib/ssl"'; exit"""
+    old = program_that(tmp_path / "old", real_openssl, f'[ "$1" = version ] && {{ {lines}; }}')
     (sealed / "approval.json").unlink()
     signer = ["../sealer.crt", "../sealer.key"]
     for command in (["audit"], ["device", "--seal", *signer]):

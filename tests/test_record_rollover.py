@@ -1,6 +1,9 @@
 """Records of more devices than one holds, and runs that are killed while they seal."""
 
+import json
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -78,3 +81,36 @@ def test_a_run_that_is_killed_as_it_seals(
     assert run("audit", "--trust", trust, *(record.name for record in sealed), cwd=project).status == 0
     assert run("audit", cwd=project).status == 0
     assert not (project / "myservername" / "records" / ".open").exists()
+
+
+def test_what_a_killed_run_left_is_more_than_a_record_holds(project: Path, devices: Path) -> None:
+    """What its workers had written down goes into one more record."""
+    write_ids(project / "ids", names(MOST + 40))
+    with started("fleet", "--ids", "ids", "--jobs", "2", cwd=project, python=("-c", _FEW_LINES)) as process:
+        until(lambda: len(list(devices.glob("*/client.pem"))) > MOST + 8, process)
+        process.send_signal(signal.SIGKILL)
+    next_run = ["-c", _FEW_LINES, "device", "--uuid", "next"]
+    assert subprocess.run([sys.executable, *next_run], cwd=project, check=False, capture_output=True).returncode == 0
+    assert all(len(lines_of(record)) <= MOST for record in records(project))
+    told = [line["uuid"] for record in records(project)[1:-1] for line in lines_of(record) if line["result"] == "made"]
+    assert sorted(told) == sorted(path.parent.name for path in devices.glob("d*/client.pem"))
+    assert run("audit", cwd=project).status == 0
+
+
+def test_a_record_that_was_sealed_before_its_run_died(project: Path, devices: Path) -> None:
+    """It is not put into the list once more, though others were since."""
+    assert run("device", "--uuid", "d1", cwd=project).status == 0
+    assert run("device", "--uuid", "d2", cwd=project).status == 0
+    record = records(project)[1]
+    folder = project / "myservername" / "records" / ".open"
+    folder.mkdir()
+    statement = json.loads((record / "statement.json").read_text())["predicate"]["buildDefinition"]
+    beginning = {
+        "run_id": record.name[-12:], "command": "device", "places": statement["externalParameters"]["places"],
+        "procedure": "x", "texts": [], "environment": {}, "departures": [], "host": "h", "user": "u", "site": None,
+        "versions": {}, "started": "2026-01-01T00:00:00.000Z", "dependencies": [],
+    }  # fmt: skip
+    (folder / record.name).write_text(json.dumps(beginning))
+    assert run("device", "--uuid", "d3", cwd=project).status == 0
+    assert not folder.exists()
+    assert run("audit", cwd=project).status == 0

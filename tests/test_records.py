@@ -8,12 +8,14 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from otaopenssl.merkle import MerkleTree, inclusion_path, leaf_hash, node_hash
+from otaopenssl.record import Part
 from tests.conftest import openssl, require, run
 from tests.fleets import names, program_that, started, until, write_ids
 
@@ -229,6 +231,114 @@ def test_a_record_that_cannot_be_written(project: Path, devices: Path) -> None:
     assert ran.status == 4, ran.err
     assert len(ran.error_lines) == 1
     assert not (devices / "d1").exists()
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def halved(path: Path) -> None:
+    path.write_bytes(path.read_bytes() + b"0123")
+
+
+def fifo(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def directory(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def dangling(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("nothing")
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "no newline at its end": cut,
+    "half a line": halved,
+    "noise": lambda path: path.write_bytes(bytes(range(256))),
+    "other lines": lambda path: path.write_text(path.read_text().replace("statement", "sentence")),
+    "carriage returns": lambda path: path.write_text(path.read_text().replace("\n", "\r\n")),
+    "gone": lambda path: path.unlink(),
+    "a pipe": fifo,
+    "a directory": directory,
+    "a link to nothing": dangling,
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_a_damaged_list_of_records(project: Path, devices: Path, name: str) -> None:
+    """Nothing is made that could not be chained, nothing of the list is lost, and the audit says what is wrong."""
+    assert run("device", "--uuid", "d1", cwd=project).status == 0
+    path = project / "myservername" / "records" / "SHA256SUMS"
+    DAMAGES[name](path)
+    before = path.read_bytes() if path.is_file() else None
+    for command in (["device", "--uuid", "d2"], ["fleet", "--count", "2"]):
+        ran = run(*command, cwd=project)
+        assert (ran.status, len(ran.error_lines)) == (4, 1), ran.err
+        assert "SHA256SUMS" in ran.err
+        assert "hint:" in ran.err
+    assert {path.parent.name for path in devices.glob("*/client.pem")} == {"d1"}
+    assert (path.read_bytes() if path.is_file() else None) == before
+    audited = run("audit", cwd=project)
+    assert (audited.status, len(audited.error_lines)) == (1, 1), audited.err
+
+
+def test_other_files_among_the_open_records(project: Path) -> None:
+    """What no run has put there is nobody's: it is neither read nor removed."""
+    folder = project / "myservername" / "records" / ".open"
+    (folder / "directory").mkdir(parents=True)
+    os.mkfifo(folder / "pipe")
+    os.mkfifo(folder / "20260101T000000Z-0123456789ab")
+    (folder / "link").symlink_to("nothing")
+    (folder / "file").write_text("of somebody's")
+    assert run("device", cwd=project).status == 0
+    assert len(list(folder.iterdir())) == 5
+
+
+def test_a_part_is_written_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system takes a few bytes at a time, all of them are written."""
+    write = os.write
+    part = Part(tmp_path / "part")
+    monkeypatch.setattr(os, "write", lambda descriptor, content: write(descriptor, content[:3]))
+    part.write(b"0123456789")
+    part.close()
+    assert (tmp_path / "part").read_bytes() == b"0123456789\n"
+
+
+def test_a_killed_run_that_was_to_be_sealed(project: Path, devices: Path, real_openssl: str, sealing: Path) -> None:
+    """No run without a seal takes over its record: nobody is to get rid of a seal by a kill."""
+    seal = ["--seal", str(sealing / "seal.crt"), str(sealing / "seal.key")]
+    seal += ["--passphrase-file", str(sealing / "passphrase")]
+    program = program_that(sealing / "openssl", real_openssl, '[ "$1" = pkcs8 ] && kill -9 $PPID')
+    assert run("--openssl", str(program), "device", "--uuid", "d1", *seal, cwd=project).status == -signal.SIGKILL
+    name = next(path.name for path in (project / "myservername" / "records" / ".open").iterdir() if path.suffix == "")
+    assert run("device", "--uuid", "d2", cwd=project).status == 0
+    assert run("device", "--uuid", "d2", cwd=project).status == 4
+    assert name in {path.name for path in (project / "myservername" / "records" / ".open").iterdir()}
+    audited = run("audit", cwd=project)
+    assert (audited.status, f"{name}: it is of a run that died" in audited.err) == (1, True)
+    assert run("device", "--uuid", "d3", *seal, cwd=project).status == 0
+    assert not (project / "myservername" / "records" / ".open").exists()
+    assert run("audit", cwd=project).status == 0
+
+
+def test_an_interrupted_command_is_told(project: Path, real_openssl: str, tmp_path: Path) -> None:
+    """A command that was interrupted, or hung, has no exit status; its line is one all the same."""
+    program = program_that(
+        tmp_path / "slow", real_openssl, f'[ "$1" = req ] && {{ touch {tmp_path}/there; sleep 60; }}'
+    )
+    with started("--openssl", str(program), "device", cwd=project) as process:
+        until(lambda: (tmp_path / "there").exists(), process)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait() == 130
+    (line,) = lines_of(records(project)[-1])
+    assert line["result"] == "failed"
+    assert "statuses" not in line["steps"][-1]
+    assert run("audit", cwd=project).status == 0
 
 
 @pytest.fixture

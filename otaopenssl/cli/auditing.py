@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from otaopenssl import audit as audits
-from otaopenssl.cli import session, terminal
+from otaopenssl.cli import gating, session, terminal
 from otaopenssl.cli.defaults import Defaults
 from otaopenssl.cli.options import Running
 from otaopenssl.durable import read_bounded
@@ -12,6 +12,7 @@ from otaopenssl.ids import parse_device_uuid
 from otaopenssl.outputs import CERTIFICATE, pem_blocks
 from otaopenssl.proof import proof
 from otaopenssl.records import RECORD_NAME
+from otaopenssl.runner import Runner
 
 
 def audit(running: Running, records: list[str], *, trust: str | None, uuid: str | None) -> None:
@@ -25,7 +26,12 @@ def audit(running: Running, records: list[str], *, trust: str | None, uuid: str 
         return
     names = [_name(record) for record in records]
     anchor = None if trust is None else _trusted(session.project_dir(running.place), trust)
-    audited = audits.audit(server, names, anchor, session.launcher(running, server))
+
+    def launch() -> Runner:
+        # What checks seals is held to what was approved as well, where there is something to check.
+        return gating.launcher(running, server, gating.admitted(running, server, None))()
+
+    audited = audits.audit(server, names, anchor, launch)
     if running.json:
         found = [{"record": name, "finding": finding} for name, finding in audited.findings]
         terminal.result_json({"records": audited.records, "lines": audited.lines, "findings": found})

@@ -35,7 +35,7 @@ def root(running: Running, asking: Asking, *, uuid: str | None, out: str | None,
         session.print_script(gateways.script(order, session.program_for_script(running.place)), running)
         return
     permission = gating.admitted(running, order.server, order.procedure, (order.gateway.text_name,))
-    saved = gateways.save_root(order, gating.launcher(running, order.server, permission, order.uuid))
+    saved = gateways.save_root(order, gating.launcher(running, order.server, permission, order.uuid), permission)
     if running.json:
         saved_document = {"root_crt": saved.path, "state": saved.state, "difference": saved.difference}
         terminal.result_json({**saved_document, **document(saved.fetched)})

@@ -38,7 +38,7 @@ def server(running: Running) -> None:
         session.print_script(servers.script(target, procedure, session.program_for_script(running.place)), running)
         return
     permission = gating.admitted(running, target, procedure, ("server.sh",), needs_ca=False)
-    made = servers.make_server(target, procedure, gating.launcher(running, target, permission))
+    made = servers.make_server(target, procedure, gating.launcher(running, target, permission), permission)
     paths = {name: target.shown(target.server_dir / name) for name in SERVER_NAMES}
     for warning in made.warnings:
         terminal.warn(warning)
