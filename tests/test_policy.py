@@ -7,9 +7,11 @@ import subprocess
 import sys
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from otaopenssl.approvers import distinct_signers
 from tests.conftest import Ran, openssl, require, run
 
 # /etc of the namespace has what openssl needs, and the policy.
@@ -20,6 +22,7 @@ for name in passwd ld.so.cache nsswitch.conf ssl; do
   [ ! -e "/etc/$name" ] || cp -r "/etc/$name" "$1/mount/" 2>/dev/null || true
 done
 cp -a "$1/otaopenssl" "$1/mount/otaopenssl"
+[ ! -e "$1/trusted" ] || { rm -rf "$1/mount/ssl"; cp -a "$1/trusted" "$1/mount/ssl"; }
 mount --bind "$1/mount" /etc
 shift
 exec "$@"
@@ -107,7 +110,28 @@ def test_a_policy_demands_an_approval(host: Host) -> None:
     assert host.run("device", "--uuid", "d1").status == 0
 
 
-@pytest.mark.parametrize("document", [[], {"require_approval": "yes"}, {"more": 1}, {"approvers": {}}])
+APPROVERS: dict[str, Any] = {
+    "ca": "/etc/otaopenssl/ca.pem",
+    "signers": 1,
+    "verifier": {"program": "/usr/bin/openssl", "sha256": "0" * 64},
+}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        [],
+        {"require_approval": "yes"},
+        {"more": 1},
+        {"approvers": {}},
+        {"approvers": APPROVERS | {"signers": 0}},
+        {"approvers": APPROVERS | {"signers": True}},
+        {"approvers": APPROVERS | {"more": 1}},
+        {"approvers": APPROVERS | {"ca": "ca.pem"}},
+        {"approvers": APPROVERS | {"verifier": APPROVERS["verifier"] | {"more": 1}}},
+        {"approvers": APPROVERS | {"verifier": APPROVERS["verifier"] | {"program": "openssl"}}},
+    ],
+)
 def test_a_malformed_policy_permits_nothing(host: Host, document: object) -> None:
     """A policy that nobody understands permits nothing."""
     host.policy(document)
@@ -116,13 +140,108 @@ def test_a_malformed_policy_permits_nothing(host: Host, document: object) -> Non
     assert "/etc/otaopenssl/policy.json" in ran.err
 
 
-def test_a_policy_that_others_can_write(host: Host) -> None:
-    """A policy that others than root can write is none, and permits nothing."""
+@pytest.mark.parametrize(("name", "mode"), [("policy.json", 0o666), ("policy.json", 0o664), (".", 0o777)])
+def test_a_policy_that_others_can_write(host: Host, name: str, mode: int) -> None:
+    """A policy that others than root can write, or replace, is none, and permits nothing."""
     host.policy({})
-    (host.directory / "otaopenssl" / "policy.json").chmod(0o666)
+    assert host.run("device").status == 0
+    (host.directory / "otaopenssl" / name).chmod(mode)
     ran = host.run("device")
     assert ran.status == 3
-    assert "0666" in ran.err
+    assert f"{mode:04o}" in ran.err
+
+
+@pytest.mark.parametrize("kind", ["a link to nothing", "a directory", "too large"])
+def test_a_policy_that_cannot_be_read(host: Host, kind: str) -> None:
+    """It is there, so that it is none that demands nothing."""
+    path = host.directory / "otaopenssl" / "policy.json"
+    if kind == "a directory":
+        path.mkdir()
+    elif kind == "too large":
+        path.write_bytes(b"{}" + bytes(2_000_000))
+    else:
+        path.symlink_to("nothing")
+    ran = host.run("device")
+    assert (ran.status, len(ran.error_lines)) == (3, 1), ran.err
+
+
+def test_a_policy_that_is_a_link(host: Host, tmp_path: Path) -> None:
+    """Neither may others replace what it leads to."""
+    elsewhere = tmp_path / "elsewhere" / "below"
+    elsewhere.mkdir(parents=True)
+    (elsewhere / "policy.json").write_text("{}")
+    (host.directory / "otaopenssl" / "policy.json").symlink_to(elsewhere / "policy.json")
+    for directory, mode, status in ((elsewhere, 0o755, 0), (elsewhere, 0o777, 3), (elsewhere.parent, 0o777, 3)):
+        for one in (elsewhere, elsewhere.parent):
+            one.chmod(0o755)
+        directory.chmod(mode)
+        ran = host.run("device")
+        assert ran.status == status, ran.err
+
+
+def test_approvers_demand_an_approval(host: Host, people: Path, real_openssl: str) -> None:
+    """Where people have to sign, there has to be what they sign."""
+    approvers(host, people, 1, os.path.realpath(real_openssl))
+    document = json.loads((host.directory / "otaopenssl" / "policy.json").read_text())
+    del document["require_approval"]
+    host.policy(document)
+    ran = host.run("device")
+    assert ran.status == 3
+    assert "there is no approval.json" in ran.err
+
+
+def test_a_ca_that_others_can_write(host: Host, people: Path, real_openssl: str) -> None:
+    """Whoever could change the approvers' CA could approve."""
+    approvers(host, people, 1, os.path.realpath(real_openssl))
+    assert run("approve", cwd=host.project).status == 0
+    sign(host, people, "alice")
+    (host.directory / "otaopenssl" / "ca.pem").chmod(0o666)
+    ran = host.run("device")
+    assert ran.status == 3
+    assert "ca.pem" in ran.err
+
+
+def test_the_authorities_of_the_host_approve_nothing(host: Host, people: Path, real_openssl: str) -> None:
+    """A certificate of an authority that the whole host trusts is a stranger's."""
+    approvers(host, people, 1, os.path.realpath(real_openssl))
+    assert run("approve", cwd=host.project).status == 0
+    sign(host, people, "stranger")
+    hashed = openssl("x509", "-in", str(people / "stranger.crt"), "-noout", "-hash", cwd=people).strip()
+    certs = host.directory / "trusted" / "certs"
+    certs.mkdir(parents=True)
+    shutil.copy(people / "stranger.crt", certs / f"{hashed}.0")
+    shutil.copy(people / "stranger.crt", host.directory / "trusted" / "cert.pem")
+    shutil.copy("/etc/ssl/openssl.cnf", host.directory / "trusted" / "openssl.cnf")
+    # As far as openssl itself is concerned they are trusted.
+    ran = host.run("device")
+    assert ran.status == 3
+    assert "do not hold" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("certificates", "number"),
+    [
+        ([("a", 1)], 1),
+        ([("a", 1), ("b", 2)], 2),
+        ([("a", 1), ("a", 2)], 1),
+        ([("a", 1), ("b", 1)], 1),
+        ([("a", 1), ("a", 2), ("b", 2)], 1),
+        ([("a", 1), ("b", 2), ("a", 2)], 1),
+        ([("a", 1), ("a", 2), ("b", 2), ("c", 3)], 2),
+        ([], 0),
+    ],
+)
+def test_distinct_people(tmp_path: Path, certificates: list[tuple[str, int]], number: int) -> None:
+    """Whoever shares a name or a key with another is the same person, as are all who are the same as one of both."""
+    pem = b""
+    for name, key in certificates:
+        path = tmp_path / f"{key}.key"
+        if not path.exists():
+            openssl("genpkey", "-algorithm", "ed25519", "-out", path.name, cwd=tmp_path)
+        made = openssl("req", "-x509", "-key", path.name, "-subj", f"/CN={name}", "-days", "2", cwd=tmp_path)
+        pem += made.encode()
+    assert distinct_signers(pem) == number
+    assert distinct_signers(pem + b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n") == 0
 
 
 def test_enough_people_have_signed(host: Host, people: Path, real_openssl: str) -> None:
