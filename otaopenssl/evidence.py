@@ -107,9 +107,11 @@ class Evidence:
         except BaseException as error:
             # What went wrong after the device was published does not make it one that failed.
             is_published = line and left_lines(self._keeping.server, [], [part.path]) == [line]
-            if not is_published:
-                line = account.told(Result.FAILED, reason=getattr(error, "message", "") or str(error))
-            raise
+            if is_published:
+                raise
+            found = _cause(error, watch)
+            line = account.told(Result.FAILED, reason=getattr(found, "message", "") or str(found))
+            raise found from (error if found is not error else None)
         finally:
             with held():
                 self.add([line] if line else [])
@@ -268,6 +270,16 @@ def of_one(evidence: Evidence | None, account: Account, runner: Runner) -> Itera
     else:
         with evidence.of_one(account, runner) as found:
             yield found
+
+
+def _cause(error: BaseException, watch: Watch) -> BaseException:
+    """What a run has failed of: where something has changed meanwhile, that is told."""
+    if isinstance(error, Error):
+        try:
+            watch.check_again()
+        except Error as changed:
+            return changed
+    return error
 
 
 def _user() -> str:
