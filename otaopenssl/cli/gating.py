@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from otaopenssl.builds import OPENSSL_CNF
 from otaopenssl.cli import session
 from otaopenssl.cli.options import Running
 from otaopenssl.durable import read_bounded
@@ -34,16 +35,24 @@ def admitted(
 
 
 def launcher(running: Running, server: Server, permission: Permission, uuid: DeviceUUID | None = None) -> Launch:
-    """``session.launcher``, for a program that must say the version that was approved."""
+    """``session.launcher``, for a program that must say the version that was approved, and read that openssl.cnf."""
     launch = session.launcher(running, server, uuid)
 
     def checked() -> Runner:
         runner = launch()
         if permission.approval is not None:
-            versions = [build.version for build in permission.builds()]
+            builds = permission.builds()
+            versions = [build.version for build in builds]
+            config = str(Path(runner.openssl_dir) / OPENSSL_CNF)
+            words = ""
             if runner.version not in versions:
-                words = f"not approved: openssl's version: expected {' or '.join(versions)}, got {runner.version}"
-                raise NotApproved(words, hint="run the openssl that was approved, or approve this one")
+                words = f"openssl's version: expected {' or '.join(versions)}, got {runner.version}"
+            elif not any(config in build.configs for build in builds):
+                words = f"openssl.cnf: expected {quoted(next(iter(builds[0].configs)))}, got {quoted(config)}"
+            if words:
+                raise NotApproved(
+                    f"not approved: {words}", hint="run the openssl that was approved, or approve this one"
+                )
         return runner
 
     return checked
