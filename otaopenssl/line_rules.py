@@ -102,7 +102,7 @@ class LineCheck:
     def _line(self, line: bytes, previous: str) -> Iterator[str]:
         try:
             facts = json.loads(line)
-            if facts["sequence"] != self.size or facts["previous"] != previous:
+            if type(facts["sequence"]) is not int or facts["sequence"] != self.size or facts["previous"] != previous:
                 yield "it does not follow the line before it"
             result = Result(facts["result"])
             self.results.add(result)

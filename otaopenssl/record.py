@@ -278,9 +278,10 @@ def _next_name(server: Server, name: str, run_id: str) -> str:
 
 def _told_before(server: Server, name: str, run_id: str) -> Iterator[bytes]:
     """The lines of the run's earlier records, which were full: the run may have died before it removed a part."""
-    for directory in records_dir(server).glob(f"*-{run_id}*"):
-        if directory.name != name:
-            yield from (directory / LINES_NAME).read_bytes().split(b"\n")[:-1]
+    for directory in record_dirs(server):
+        path = directory / LINES_NAME
+        if f"-{run_id}" in directory.name and directory.name != name and path.is_file():
+            yield from path.read_bytes().split(b"\n")[:-1]
 
 
 def _digest_of(path: Path) -> str:

@@ -6,7 +6,9 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from otaopenssl.durable import read_bounded, sync_file
+from otaopenssl import locks
+from otaopenssl.digest import sha256
+from otaopenssl.durable import opened_bounded, read_bounded, sync_file
 from otaopenssl.errors import Unfit, quoted, reason
 from otaopenssl.layout import Server
 from otaopenssl.statement import NO_DIGEST, STATEMENT_NAME
@@ -33,22 +35,22 @@ def open_dir(server: Server) -> Path:
 
 
 def check_chain(server: Server) -> None:
-    """Raise Unfit where SHA256SUMS is not what a run has left: what comes after it could not be chained."""
+    """Raise Unfit where SHA256SUMS does not end as a run has left it: what comes after it could not be chained."""
     shown = quoted(server.shown(records_dir(server) / SUMS_NAME))
     hint = "put it back from a copy; 'otaopenssl audit' tells what differs"
-    is_dying = any(True for _ in open_records(server))
+    dead = [path.name for path in open_records(server) if not locks.is_held(path)]
     try:
-        content = _sums(server)
+        *lines, rest = _tail(server)
     except FileNotFoundError:
-        if not is_dying and any((path / STATEMENT_NAME).exists() for path in record_dirs(server)):
+        if not dead and any((path / STATEMENT_NAME).exists() for path in record_dirs(server)):
             raise Unfit(f"{shown} is gone, and there are records", hint=hint) from None
         return
     except OSError as error:
         raise Unfit(f"{shown} cannot be read: {reason(error)}", hint=hint) from error
-    lines = content.split(b"\n")
-    # A run that died may have left half a line.
-    if (lines[-1] and not is_dying) or not all(_match(line) for line in lines[:-1]):
-        raise Unfit(f"{shown} is cut, or a line is none of it", hint=hint)
+    # A run that died may have left the beginning of its line.
+    is_begun = any(_line(server, name).startswith(rest) for name in dead)
+    if (rest and not is_begun) or (lines and not _match(lines[-1])):
+        raise Unfit(f"{shown} is cut, or its last line is none", hint=hint)
 
 
 def open_records(server: Server) -> Iterator[Path]:
@@ -70,7 +72,7 @@ def is_listed(server: Server, name: str) -> bool:
 def last_statement(server: Server) -> str:
     """The digest of the statement that was made last; zeros before the first. Raises OSError."""
     try:
-        lines = _sums(server).split(b"\n")[:-1]
+        *lines, _ = _tail(server)
     except FileNotFoundError:
         return NO_DIGEST
     match = _match(lines[-1]) if lines else None
@@ -116,6 +118,22 @@ def record_dirs(server: Server) -> Iterator[Path]:
 
 def _sums(server: Server) -> bytes:
     return read_bounded(records_dir(server) / SUMS_NAME, _MOST_BYTES)
+
+
+def _tail(server: Server) -> list[bytes]:
+    """The last lines of SHA256SUMS, and what stands behind the last newline. Raises OSError."""
+    with opened_bounded(records_dir(server) / SUMS_NAME, _MOST_BYTES) as (descriptor, size):
+        lines = os.pread(descriptor, _LAST_BYTES, max(0, size - _LAST_BYTES)).split(b"\n")
+    return lines if size <= _LAST_BYTES else lines[1:]
+
+
+def _line(server: Server, name: str) -> bytes:
+    """The line of a record in SHA256SUMS, without its newline; nothing where there is no statement."""
+    try:
+        digest = sha256(read_bounded(records_dir(server) / name / STATEMENT_NAME))
+    except OSError:
+        return b""
+    return f"{digest}  {name}/{STATEMENT_NAME}".encode("ascii")
 
 
 def _match(line: bytes) -> re.Match[bytes] | None:

@@ -139,6 +139,7 @@ def lines() -> Iterator[tuple[str, Case]]:
     )
     yield "lines: a device twice", case(Bent(lines=twice), LINES)
     yield "lines: sequence", case(Bent(linked=linked_otherwise(3, sequence=5)), LINES)
+    yield "lines: sequence is no number", case(Bent(linked=linked_otherwise(0, sequence=True)), LINES)
     yield "lines: previous", case(Bent(linked=linked_otherwise(3, previous="1" * 64)), LINES)
     yield "lines: first previous", case(Bent(linked=linked_otherwise(0, previous="1" * 64)), LINES)
     for name in ("merkle-root", "last-line"):
