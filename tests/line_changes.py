@@ -1,6 +1,7 @@
 """What may be wrong with lines, commands, certificates, the list of records and a proof; see record_changes."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 
 from tests.record_changes import (
@@ -257,7 +258,8 @@ def of_v1(result: str) -> Callable[[Record], None]:
     def change(record: Record) -> None:
         record.texts = ["device.sh"]
         certificate = record.lines[0]["certificate_sha256"]
-        text = json.dumps(record.lines[0]).replace("d1", "v1")
+        # As a name, not within a digest.
+        text = re.sub(r"(?<![0-9a-f])d1(?![0-9a-f])", "v1", json.dumps(record.lines[0]))
         record.lines[0] = {**json.loads(text), "result": result, "certificate_sha256": certificate}
         record.lines[0]["steps"] = record.lines[0]["steps"][:7] if result == "made" else []
 
