@@ -39,7 +39,9 @@ def audit(running: Running, records: list[str], *, trust: str | None, uuid: str 
         raise audits.failure(audited)
     if not running.json:
         sealed = "" if trust is None else f", sealed by whom {trust} vouches for"
-        terminal.result(f"{audited.records} records of {audited.lines} lines hold{sealed}")
+        lines = f"{audited.lines} line{'' if audited.lines == 1 else 's'}"
+        quantity = "1 record" if audited.records == 1 else f"{audited.records} records"
+        terminal.result(f"{quantity} of {lines} hold{'s' if audited.records == 1 else ''}{sealed}")
 
 
 def _name(record: str) -> str:
