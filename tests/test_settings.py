@@ -434,6 +434,17 @@ def test_a_file_that_may_not_be_read(project: Path) -> None:
     assert "otaopenssl: error: otaopenssl.toml cannot be read: permission denied\n" in ran.stderr
 
 
+@pytest.mark.parametrize(("command", "option"), [("device", "--seal"), ("root", "--seal"), ("approve", "--sign")])
+def test_a_passphrase_for_nothing(project: Path, command: str, option: str) -> None:
+    """It is told that no key was named, rather than found later that nothing was sealed."""
+    ran = run(command, "--passphrase-file", "x", cwd=project)
+    assert (ran.status, ran.error_lines) == (
+        2,
+        [f"otaopenssl: error: '--passphrase-file' is given without '{option}'"],
+    )
+    assert "hint: " in ran.err
+
+
 def test_the_largest_file(tmp_path: Path) -> None:
     """64 KiB are read, and a link to a file elsewhere is followed."""
     (tmp_path / "team.toml").write_text(("# a comment\n" * 5459).ljust(65514, "#") + '\nserver_name = "team"\n')

@@ -87,12 +87,12 @@ PassphraseFile = Annotated[
 ]
 
 
-def seal_of(files: tuple[str, str] | None, passphrase_file: str | None) -> "Seal | None":
-    """Who seals, by the options. Raises BadInput."""
+def seal_of(files: tuple[str, str] | None, passphrase_file: str | None, option: str = "--seal") -> "Seal | None":
+    """Who seals, or signs by another option, by the options. Raises BadInput."""
     if files is None:
         if passphrase_file is not None:
-            hint = "give '--seal CERT KEY'; for a seal of otaopenssl.toml name it there, in [seal]"
-            raise BadInput("'--passphrase-file' is given without '--seal'", hint=hint)
+            hint = f"give '{option} CERT KEY'; for a seal of otaopenssl.toml name it there, in [seal]"
+            raise BadInput(f"'--passphrase-file' is given without '{option}'", hint=hint)
         return None
     # Imported here because most runs name none.
     from otaopenssl.settings import Seal

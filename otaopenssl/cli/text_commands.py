@@ -132,7 +132,7 @@ def approve(
     from otaopenssl.cli import approving
 
     place = context.obj.narrowed(directory, openssl)
-    running = Running(place, server_name, procedure, json=json, seal=seal_of(sign, passphrase_file))
+    running = Running(place, server_name, procedure, json=json, seal=seal_of(sign, passphrase_file, "--sign"))
     approving.approve(running, openssl_only=openssl_only, check=check)
 
 
