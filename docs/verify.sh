@@ -153,6 +153,7 @@ seal() { # -CAfile alone would let the authorities of the system vouch as well
   [[ ${signer#*-BEGIN CERT} != *-BEGIN\ CERT* ]] || no 'more than one signer'
   openssl x509 -in "$tmp/signer" -outform DER -out "$tmp/signer.der"
   is "$tmp/signer.der" "$seal"
+  [[ ! -e statement.dsse.json || -f statement.dsse.json ]] || no 'statement.dsse.json is no file'
   [[ ! -e statement.dsse.json ]] || jq -r .payload statement.dsse.json | base64 -d | cmp - statement.json
 }
 texts() {
@@ -193,14 +194,16 @@ listed() { # SHA256SUMS into the arrays sums and names, in which this record is 
   [[ $record =~ ^.{17}$run(-|$) ]] || no "$record is not named by its run"
 }
 chain() { # the record stands in SHA256SUMS between its neighbours
-  local names sums at i previous
+  local names sums at i previous name earlier
   [[ -f ../SHA256SUMS ]] || no 'gone'
   listed
   for ((i = at > 0 ? at - 1 : 0; i < ${#names[@]} && i <= at + 1; i++)); do is "../${names[i]}/statement.json" "${sums[i]}"; done
   if ((at > 0)); then previous=${sums[at - 1]}; else printf -v previous '%064d' 0; fi
   [[ $before == "$previous" ]] || no 'previous-statement is not the one before'
-  ((at == 0)) || "$refused" || [[ $approved != none ]] || jq -e '[.predicate.buildDefinition.resolvedDependencies[].name]
-    | index("approval.json") | not' "../${names[at - 1]}/statement.json" || no 'it was held to no approval, unlike the one before'
+  earlier=()
+  for name in "${names[@]:0:at}"; do [[ ! -f ../$name/statement.json ]] || earlier+=("../$name/statement.json"); done
+  "$refused" || [[ $approved != none ]] || jq -en '[inputs.predicate.buildDefinition.resolvedDependencies[]?.name]
+    | index("approval.json") | not' /dev/null "${earlier[@]}" || no 'it was held to no approval, unlike one before'
   ((at + 1 == ${#names[@]})) || jq -e --arg sum "${sums[at]}" '.predicate.runDetails.byproducts
     | [.[] | select(.name == "previous-statement").digest.sha256] == [$sum]' "../${names[at + 1]}/statement.json" ||
     no 'the next statement names another one'
@@ -264,13 +267,23 @@ certificates() { # each certificate lies in its directory, unless a later record
   [[ -z $text ]] || no "gone or changed: $text"
   text=$(comm -13 "$tmp/told" "$tmp/there" | join -v 1 - <(echo -))
   [[ -z $text ]] || no "issued but not recorded: $text"
+  [[ $ca != none ]] || ca=$(jq -nrR '[inputs | fromjson | select(.result == "made" and .uuid == null) | .steps[].outputs[]?
+    | select(.path | endswith("/ca.crt")) | .sha256] | last // "none"' devices.jsonl)
   ((at + 1 < ${#names[@]})) || "$refused" || [[ $ca == none ]] || is ../../devices/ca.crt "$ca"
+  jq -nrR 'inputs | fromjson | select(.result == "there already") | "\(.uuid) \(.certificate_sha256)"' devices.jsonl |
+    sort >"$tmp/found" # is the one that was made last, where a record tells of that
+  jq -nrR 'reduce (inputs | fromjson | select(.result == "made" and .uuid)) as $one ({}; .[$one.uuid] = $one.certificate_sha256)
+    | to_entries[] | "\(.key) \(.value)"' /dev/null "${names[@]:0:at}" | sort >"$tmp/made"
+  text=$(join "$tmp/found" "$tmp/made" | while read -r name file size; do [[ $file == "$size" ]] || printf '%s ' "$name"; done)
+  [[ -z $text ]] || no "found with another certificate than was recorded before: $text"
   # The other files of devices; what is gone may have been moved to the device, and root.crt may have been fetched again.
   jq -nrR 'inputs | fromjson | select(.result == "made" and .uuid) | .uuid as $uuid
     | reduce .steps[].outputs[]? as $one ({}; .[$one.path] = $one.sha256) | del(."root.crt") | to_entries[]
     | select(.value and (.key | test("\\A[A-Za-z0-9][A-Za-z0-9._:-]*\\z"))) | "\($uuid) \(.value)  ../../devices/\($uuid)/\(.key)"
     ' devices.jsonl | sort | join -v 1 - "$tmp/later" | while read -r name text file; do
-      [[ ! -e $file ]] || printf '%s  %s\n' "$text" "$file"
+      [[ -e $file ]] || continue
+      [[ -f $file ]] || no "$file is no file" >&2
+      printf '%s  %s\n' "$text" "$file"
     done >"$tmp/files"
   [[ ! -s $tmp/files ]] || sha256sum --check --quiet --strict "$tmp/files"
 }

@@ -56,7 +56,8 @@ class Account:
         uuid, device_id = self._identity or (None, None)
         document: dict[str, Any] = {
             "begin": self._begin,
-            "end": timestamp(datetime.now(UTC)),
+            # A clock may be put back meanwhile.
+            "end": max(self._begin, timestamp(datetime.now(UTC))),
             "uuid": uuid,
             "device_id": device_id,
             "result": result.value,

@@ -6,9 +6,9 @@ from pathlib import Path
 from otaopenssl.approval import APPROVAL_NAME, SIGNATURES_NAME
 from otaopenssl.environment import CHILD_PATH
 from otaopenssl.errors import Failed, NotApproved, quoted
-from otaopenssl.leaf import parse_leaf
+from otaopenssl.leaf import compared_name, parse_leaf
 from otaopenssl.measured import measure
-from otaopenssl.outputs import first_complaint, pem_blocks
+from otaopenssl.outputs import first_complaint, is_whole_der, pem_blocks
 from otaopenssl.policy import Approvers, check_is_roots
 from otaopenssl.questions import SIGNERS
 from otaopenssl.runner import Finished, Runner
@@ -24,6 +24,8 @@ def check_signers(approvers: Approvers, content: bytes, signatures: bytes | None
     if signatures is None:
         words = f"{APPROVAL_NAME} is not signed: expected {people(approvers.signers)}, got no {SIGNATURES_NAME}"
         raise NotApproved(words, hint=_HINT)
+    if not is_whole_der(signatures):
+        raise NotApproved(f"{SIGNATURES_NAME} is cut, or has something behind it", hint=_HINT)
     check_is_roots(approvers.ca_path)
     got = measure(approvers.verifier).sha256
     if got != approvers.verifier_sha256:
@@ -40,14 +42,14 @@ def check_signers(approvers: Approvers, content: bytes, signatures: bytes | None
 
 def distinct_signers(pem: bytes) -> int:
     """How many people the certificates stand for: two of one name, or of one key, are one person's."""
-    people: list[set[bytes]] = []
+    people: list[set[object]] = []
     for block in pem_blocks(pem):
         try:
             leaf = parse_leaf(block.der or b"")
         except ValueError:
             return 0
         # What a person is known by; whoever shares any of it with others is one with all of them.
-        person = {b"name" + leaf.subject, b"key" + leaf.public_key}
+        person: set[object] = {compared_name(leaf.subject), leaf.public_key}
         for other in [one for one in people if one & person]:
             people.remove(other)
             person |= other

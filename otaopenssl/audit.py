@@ -48,10 +48,12 @@ def audit(server: Server, names: Sequence[str], trust: Path | None, launch: Laun
         if not names or name in names:
             audited.add(name, (digest, chain[number - 1][0] if number else NO_DIGEST))
     findings += audited.findings
+    if not names:
+        findings += [("", finding) for finding in _bounded(audited.devices.findings(server, listed))]
+    # Runs may have ended since.
+    listed += [name for _, name in _chain(server)[0]]
     for name in names or [directory.name for directory in record_dirs(server)]:
         findings += [(name, fault) for fault in _unlisted(server, name, listed)]
-    if not names:
-        findings += [("", finding) for finding in _bounded(audited.devices.findings(server))]
     return Audited(len(names or chain), audited.lines, findings)
 
 
@@ -83,9 +85,9 @@ class _Audit:
             *check.findings(directory / LINES_NAME),
             *self._more(directory, statement, check),
         ]
+        found += self.devices.add(statement, check)
         self.findings += [(name, finding) for finding in _bounded(iter(found))]
         self.lines += check.size
-        self.devices.add(statement, check)
 
     def _more(self, directory: Path, statement: Statement, check: LineCheck) -> Iterator[str]:
         """What is wrong with a record whose lines were checked."""

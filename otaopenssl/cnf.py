@@ -11,16 +11,22 @@ from typing import NamedTuple
 from otaopenssl.errors import BadInput
 
 DEFAULT_SECTION = "default"
+# As openssl compares: a section may be named before, and letters follow.
+_DIRECTIVE = re.compile(r"(?:[^\s=:]*::\s*)?\.(include|pragma)[^\s=]*[\s=]*(.*)")
+# Settings whose values are files: of object identifiers, and of code.
+_LOADING = frozenset({"oid_file", "module", "dynamic_path"})
 
 
 class Config(NamedTuple):
     """The sections of a configuration file by name; settings before the first header are in ``default``.
 
-    ``includes`` are the paths of its ``.include`` lines; ``is_complete`` is false where a directive may bring in more.
+    ``includes`` are the paths of its ``.include`` lines, ``loaded`` those of other files that its settings have openssl
+    read; ``is_complete`` is false where a directive may bring in more.
     """
 
     sections: Mapping[str, Mapping[str, str]]
     includes: tuple[str, ...]
+    loaded: tuple[str, ...]
     is_complete: bool
 
     def value(self, section: str, name: str) -> str | None:
@@ -40,9 +46,10 @@ def parse_config(content: bytes, file: str) -> Config:
     sections: dict[str, dict[str, str]] = {DEFAULT_SECTION: {}}
     section = sections[DEFAULT_SECTION]
     includes: list[str] = []
+    loaded: list[str] = []
     is_complete = True
     for number, line in _logical_lines(text):
-        if directive := re.match(r"\.(include|pragma)\b[\s=]*(.*)", line):
+        if directive := _DIRECTIVE.match(line):
             is_complete = False
             if directive[1] == "include":
                 includes.append(directive[2])
@@ -60,7 +67,8 @@ def parse_config(content: bytes, file: str) -> Config:
                 raise malformed(f"{file}, line {number}", "no '=': a setting is written 'name = value'")
             owner, colons, own_name = name.strip().partition("::")
             (sections.setdefault(owner, {}) if colons else section)[own_name if colons else owner] = value.strip()
-    return Config(sections, tuple(includes), is_complete)
+            loaded += [value.strip()] if (own_name if colons else owner) in _LOADING else []
+    return Config(sections, tuple(includes), tuple(loaded), is_complete)
 
 
 def malformed(where: str, fault: str) -> BadInput:
@@ -75,8 +83,8 @@ def _logical_lines(text: str) -> list[tuple[int, str]]:
     for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), 1):
         if not joined:
             first = number
-        backslashes = len(line) - len(line.rstrip("\\"))
-        if backslashes % 2:
+        # As openssl looks: at the last two characters, in a comment as well.
+        if (joined + line).endswith("\\") and not (joined + line).endswith("\\\\"):
             joined += line[:-1]
             continue
         stripped = _without_comment(joined + line).strip()

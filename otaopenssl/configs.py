@@ -184,6 +184,8 @@ def _check_includes(file: str, config: Config) -> None:
     for path in config.includes:
         if not path.startswith(("/", "$", "certs/", "./certs/")):
             raise malformed(file, f".include {quoted(path)} must begin with 'certs/' or '/'")
+        if "\\" in path:
+            raise malformed(file, f".include {quoted(path)} has a backslash, which openssl takes away")
 
 
 def _check_request(step: Step, file: str, config: Config) -> list[Error]:

@@ -1,6 +1,7 @@
 """What tells one state of a file from a later one, without reading it."""
 
 import os
+import stat
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +14,15 @@ class FileState(NamedTuple):
     size: int
     modified_ns: int
     changed_ns: int
+
+
+def is_roots_alone(directory: Path) -> bool:
+    """Whether root alone can put files into a directory."""
+    try:
+        found = directory.stat()
+    except OSError:
+        return False
+    return found.st_uid == 0 and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 def state_of(path: Path) -> FileState | None:

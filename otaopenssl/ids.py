@@ -28,7 +28,12 @@ _SERVER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,62}")
 # The fleet root's own files stand in the devices directory, beside the device directories.
 _NAMES_IN_DEVICES_DIR = frozenset({"ca.key", "ca.crt", "ca.srl"})
 # The config files stand in the project directory, beside the server directories.
-_NAMES_IN_PROJECT_DIR = frozenset({"certs"})
+_NAMES_IN_PROJECT_DIR = {
+    "certs": "the directory of the config files",
+    "approval.json": "the file of the approval",
+    "approval.json.p7s": "the file of the approval's signatures",
+    "otaopenssl.toml": "the file of the project's defaults",
+}
 
 
 def parse_device_uuid(value: str) -> DeviceUUID:
@@ -64,7 +69,7 @@ def parse_server_name(value: str) -> ServerName:
         raise _malformed("server name", value, 63, "letters, digits, '.' and '-'")
     if value in _NAMES_IN_PROJECT_DIR:
         raise BadInput(
-            f"server name {quoted(value)} is the directory of the config files", hint="choose another server name"
+            f"server name {quoted(value)} is {_NAMES_IN_PROJECT_DIR[value]}", hint="choose another server name"
         )
     return ServerName(value)
 

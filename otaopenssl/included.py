@@ -40,8 +40,17 @@ def included(content: bytes, base: Path) -> Iterator[tuple[str, Path]]:
 
 def _names(content: bytes) -> list[str]:
     try:
-        names = parse_config(content, "").includes
+        config = parse_config(content, "")
     except BadInput:
         # What openssl does not read it does not go on from.
         return []
-    return [name.strip("\"'").removeprefix("./").encode("latin-1").decode("utf-8", "surrogateescape") for name in names]
+    return [_name(name) for name in (*config.includes, *config.loaded)]
+
+
+def _name(value: str) -> str:
+    """The name of a file as openssl takes it from a value; one that it would make another of is told as no file's."""
+    value = value.strip()
+    if value[:1] in ("'", '"') and value[-1:] == value[:1]:
+        value = value[1:-1]
+    name = value.removeprefix("./").encode("latin-1").decode("utf-8", "surrogateescape")
+    return f".include {name}" if any(character in name for character in "\\'\"$`") else name

@@ -4,6 +4,7 @@ It is for certificates that openssl has written already: nothing is judged here 
 """
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -69,6 +70,14 @@ def parse_leaf(der: bytes) -> Leaf:
     )
 
 
+def compared_name(name: bytes) -> tuple[tuple[bytes, str], ...]:
+    """A name in DER as it is compared: each attribute's kind and value, without regard to case, blanks and encoding.
+
+    Source: RFC 5280, 7.1. Raises ValueError where it is no name.
+    """
+    return tuple((kind, " ".join(value.split()).casefold()) for kind, value in _attributes(element(name)))
+
+
 def is_private_half(leaf: Leaf, key: bytes) -> bool:
     """Whether a private key in DER, SEC 1, PKCS#1 or PKCS#8, is that of the certificate, as far as it tells.
 
@@ -114,13 +123,14 @@ def _public_half(key: Element, *, is_inner: bool = False) -> bytes | None:
 
 
 def _common_names(name: Element) -> tuple[str, ...]:
-    found = []
+    return tuple(value for kind, value in _attributes(name) if kind == _COMMON_NAME)
+
+
+def _attributes(name: Element) -> Iterator[tuple[bytes, str]]:
     for relative in _inside(name, SEQUENCE):
         for pair in _inside(relative, SET):
             kind, value = _inside(pair, SEQUENCE)
-            if _content(kind, OBJECT_IDENTIFIER) == _COMMON_NAME:
-                found.append(value.content.decode(_ENCODINGS.get(value.tag, "utf-8"), "replace"))
-    return tuple(found)
+            yield _content(kind, OBJECT_IDENTIFIER), value.content.decode(_ENCODINGS.get(value.tag, "utf-8"), "replace")
 
 
 def _moment(time: Element) -> datetime:

@@ -113,7 +113,8 @@ class LineCheck:
             self._seen.add(uuid)
             yield from self._steps(uuid, facts["device_id"], result, facts["steps"])
             if result in _WITH_CERTIFICATE:
-                self.told.append(Told(uuid, facts["certificate_sha256"], result, _files(facts["steps"])))
+                files = _files(facts["steps"], is_root=uuid is None)
+                self.told.append(Told(uuid, facts["certificate_sha256"], result, files))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, Error, _BadLineError) as error:
             yield f"it is no line of a record: {quoted(error) if isinstance(error, KeyError) else error}"
 
@@ -179,9 +180,11 @@ def _is_size(value: object) -> bool:
     return type(value) is int and value >= 0
 
 
-def _files(steps: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def _files(steps: Sequence[Mapping[str, Any]], *, is_root: bool) -> dict[str, str]:
     """The digest of each file that steps have left in the device directory; root.crt may be fetched again."""
     outputs = {output["path"]: output.get("sha256") for step in steps for output in step["outputs"]}
+    if is_root:
+        outputs = {path.rpartition("/")[2]: digest for path, digest in outputs.items()}
     return {
         path: digest for path, digest in outputs.items() if digest and "/" not in path and path != GATEWAY_ROOT_NAME
     }

@@ -45,9 +45,13 @@ def measure(path: Path) -> Measured:
 def read_names(directory: Path) -> list[str]:
     """The files in a directory that openssl reads where a configuration file includes it. Source: config(5)."""
     try:
-        return sorted(one.name for one in directory.iterdir() if one.suffix in (".cnf", ".conf") and not one.is_dir())
+        return sorted(one.name for one in directory.iterdir() if _is_read(one.name) and not one.is_dir())
     except OSError:
         return []
+
+
+def _is_read(name: str) -> bool:
+    return any(name.lower().endswith(suffix) and len(name) > len(suffix) for suffix in (".cnf", ".conf"))
 
 
 def measured(path: Path) -> tuple[Measured, bytes]:

@@ -1,10 +1,11 @@
 """What a run may be made of: what was approved, else what was there when it began; and that it stays so."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from otaopenssl.approval import Approval, Build
 from otaopenssl.errors import Error, Failed, NotApproved, quoted
-from otaopenssl.file_state import state_of
+from otaopenssl.file_state import is_roots_alone, state_of
 from otaopenssl.layout import Server
 from otaopenssl.materials import Materials
 from otaopenssl.measured import Measured, measure
@@ -51,7 +52,7 @@ class Watch(NamedTuple):
 def _difference(one: Measured) -> str:
     got = measure(one.path).sha256
     if got == one.sha256:
-        return f"written anew with the same content, sha256 {got}"
+        return f"renamed or written anew meanwhile, with the same content, sha256 {got}"
     return f"expected sha256 {one.sha256}, got {got or 'no such file'}"
 
 
@@ -81,5 +82,16 @@ class Permission(NamedTuple):
 
     def watch(self) -> Watch:
         """What must not change from now on."""
-        approved = () if self.approval is None else self.approval.files
-        return Watch(self.materials.server, (*self.materials.measured_files(), *approved), self.approval is not None)
+        files = self.materials.measured_files()
+        if self.approval is None:
+            return Watch(self.materials.server, files, is_approved=False)
+        return Watch(self.materials.server, (*files, *self.approval.files, *self._directories(files)), is_approved=True)
+
+    def _directories(self, files: Sequence[Measured]) -> list[Measured]:
+        """The directories of the files, since another may be put in the place of one for a moment.
+
+        Not those that a run itself writes to, nor those in which root alone can do so.
+        """
+        server = self.materials.server
+        found = {one.path.parent for one in files} - {server.project_dir, server.devices_dir}
+        return [measure(one) for one in sorted(found) if one == server.certs_dir or not is_roots_alone(one)]

@@ -169,7 +169,7 @@ class Record:
     def close(self, seal: Seal | None, *, is_complete: bool = True) -> None:
         """Make the statement and seal it, for a caller who holds the server's lock."""
         end = End(
-            timestamp(datetime.now(UTC)),
+            max(self._beginning.started, timestamp(datetime.now(UTC))),
             is_complete,
             _digest_of(self._dir / LINES_NAME),
             self.lines.tree.size,

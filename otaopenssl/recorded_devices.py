@@ -1,6 +1,8 @@
 """What records tell of the devices, and how what is in the devices directory differs from it."""
 
-from collections.abc import Iterator
+import json
+import os
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from sys import intern
 from typing import NamedTuple
@@ -13,6 +15,9 @@ from otaopenssl.line_rules import LineCheck
 from otaopenssl.materials import CA_CRT
 from otaopenssl.measured import certificate_digest, measure
 from otaopenssl.outputs import pem_blocks
+from otaopenssl.records import open_dir, record_dirs
+from otaopenssl.recovery import written
+from otaopenssl.statement import LINES_NAME
 from otaopenssl.statement_rules import Statement
 
 
@@ -31,39 +36,50 @@ class RecordedDevices:
         self._known: set[tuple[str | None, bytes]] = set()
         self._ca_crt: str | None = None
 
-    def add(self, statement: Statement, check: LineCheck) -> None:
-        """Take in what the next record tells, once its lines were checked."""
+    def add(self, statement: Statement, check: LineCheck) -> Iterator[str]:
+        """Take in what the next record tells, once its lines were checked; what is wrong with that."""
         for one in check.told:
             certificate = bytes.fromhex(one.certificate_sha256)
             self._known.add((one.uuid, certificate))
+            before = self._told.get(one.uuid)
+            if one.result is Result.THERE and before is not None and before.certificate != certificate:
+                yield f"device {one.uuid} was found with another certificate than was recorded before"
             # What was made again is another one since; what was found there is the one that was made.
             if one.result is Result.MADE or one.uuid not in self._told:
                 files = tuple((intern(name), bytes.fromhex(digest)) for name, digest in one.files.items())
                 self._told[one.uuid] = _Device(certificate, files)
-        if not check.is_refused:
+            if one.uuid is None:
+                self._ca_crt = one.files.get(CA_CRT)
+        if not check.is_refused and statement.digest(CA_CRT) is not None:
             self._ca_crt = statement.digest(CA_CRT)
 
-    def findings(self, server: Server) -> Iterator[str]:
-        """Certificates that are gone or others than the last record tells, and those that none tells of."""
+    def findings(self, server: Server, listed: Collection[str]) -> Iterator[str]:
+        """Certificates that are gone or others than the last record tells, and those that none tells of.
+
+        ``listed`` are the names of the records that were added; what others tell of is not settled yet.
+        """
         if self._ca_crt is not None and measure(server.ca_crt_path).sha256 != self._ca_crt:
             yield f"{CA_CRT} is gone or another than in the last record"
         elif None in self._told and certificate_digest(server.ca_crt_path) != self._told[None].certificate.hex():
             yield f"{CA_CRT} is gone or another than recorded"
         there: set[str] = set()
+        unrecorded: set[tuple[str, bytes]] = set()
         for path in server.devices_dir.iterdir() if server.devices_dir.is_dir() else ():
             found = _certificate(path / CERTIFICATE_NAME) if path.is_dir() else None
             if found is None:
                 continue
             there.add(path.name)
-            yield from (f"device {path.name}: {fault}" for fault in self._device(path, *found))
+            if (path.name, found[0]) in self._known:
+                yield from (f"device {path.name}: {fault}" for fault in self._device(path, *found))
+            else:
+                unrecorded.add((path.name, found[0]))
+        for name, _ in sorted(unrecorded - (_unsettled(server, listed) if unrecorded else set())):
+            yield f"device {name}: its certificate is issued, but not recorded"
         for uuid in self._told:
             if uuid is not None and uuid not in there:
                 yield f"device {uuid}: its certificate is recorded, but gone"
 
     def _device(self, path: Path, certificate: bytes, content: str) -> Iterator[str]:
-        if (path.name, certificate) not in self._known:
-            yield "its certificate is issued, but not recorded"
-            return
         told = self._told[path.name]
         if told.certificate != certificate:
             yield "its certificate is another than the last one recorded"
@@ -71,8 +87,19 @@ class RecordedDevices:
         for name, digest in told.files:
             found = content if name == CERTIFICATE_NAME else measure(path / name).sha256
             # What is not there any more may have been moved to the device.
-            if found not in (None, digest.hex()):
+            if found != digest.hex() and os.path.lexists(path / name):
                 yield f"{name} is another than recorded"
+
+
+def _unsettled(server: Server, listed: Collection[str]) -> set[tuple[str, bytes]]:
+    """The certificates that runs tell of which go on, or have ended meanwhile: in their records, else in parts."""
+    told = []
+    # A line is in a record before it is not in a part any more.
+    paths = [path for path in open_dir(server).glob("*.part") if path.is_file()]
+    paths += [directory / LINES_NAME for directory in record_dirs(server) if directory.name not in listed]
+    for path in paths:
+        told += list(written(path).items())
+    return {(json.loads(line)["uuid"], bytes.fromhex(digest)) for digest, line in told}
 
 
 def _certificate(path: Path) -> tuple[bytes, str] | None:

@@ -11,6 +11,8 @@ from otaopenssl.ids import parse_device_uuid
 from otaopenssl.layout import CERTIFICATE_NAME, Server
 from otaopenssl.measured import certificate_digest
 
+_MOST_BYTES = 1024 * 1024 * 1024
+
 
 def left_lines(server: Server, told: Iterable[bytes], parts: Sequence[Path]) -> list[bytes]:
     """The lines that are to be added to a dead run's record: of devices that were published, or just not any more."""
@@ -28,7 +30,7 @@ def left_lines(server: Server, told: Iterable[bytes], parts: Sequence[Path]) -> 
 def written(part: Path) -> Mapping[str, bytes]:
     """The lines of the devices that a worker was about to publish, by the digests of their certificates."""
     try:
-        lines = read_bounded(part).split(b"\n")[:-1]
+        lines = read_bounded(part, _MOST_BYTES).split(b"\n")[:-1]
     except FileNotFoundError:
         return {}
     found = {_parsed(line).get("certificate_sha256"): line for line in lines}

@@ -1,6 +1,7 @@
 """What may be wrong with lines, commands, certificates, the list of records and a proof; see record_changes."""
 
 import json
+import os
 import re
 from collections.abc import Callable, Iterator
 
@@ -246,6 +247,9 @@ def certificates() -> Iterator[tuple[str, Case]]:
         "another digest": Bent(lines=line(0, certificate_sha256="7" * 64)),
         "root": Bent(at=0, files=install("stray", "ca.crt")),
         "root deleted": Bent(at=0, files=remove("../../devices/ca.crt")),
+        "more in the file of the root": Bent(at=0, only=True, files=append("../../devices/ca.crt", "x")),
+        "found, another": Bent(at=2, lines=of_v1("there already"), files=again),
+        "a pipe in the place of a chain": Bent(files=pipe("../../devices/v1/id-v1.chain.pem")),
         "found by a later record": Bent(at=2, checked=1, lines=of_v1("there already"), files=again),
     }
     for name, bent in bents.items():
@@ -270,6 +274,10 @@ def again(tree: Tree) -> None:
     """A later certificate of v1."""
     install("d1", "v1/client.pem")(tree)
     remove("../../devices/d1")(tree)
+
+
+def pipe(name: str) -> Callable[[Tree], None]:
+    return lambda tree: os.mkfifo(tree.record_dir / name)
 
 
 def list_of_records() -> Iterator[tuple[str, Case]]:

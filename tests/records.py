@@ -95,6 +95,7 @@ class Bent:
     sealed; ``sums`` changes the lines of SHA256SUMS; ``files`` comes last and is given the whole tree. ``body`` makes
     the bytes of devices.jsonl; ``checked`` is the record to check, where it is not the bent one. ``texts`` are
     replacements in device.sh; ``stray`` stands at its end but is never carried out.
+    ``only`` leaves the bent record without the others.
     """
 
     lines: Callable[[Record], object] = nothing
@@ -111,6 +112,7 @@ class Bent:
     trust: str = "seal-ca"
     is_approved: bool = True
     are_others_approved: bool = True
+    only: bool = False
     texts: tuple[tuple[str, str], ...] = ()
     stray: str = ""
 
@@ -130,13 +132,15 @@ class Tree:
         }
         self.approved = self._approval()
         self.records = self._records()
+        if bent.only:
+            self.records = [self.records[bent.at]]
         self._make_devices()
         self.sums: list[str] = []
         for number, record in enumerate(self.records):
-            self._write(record, bent if number == bent.at else Bent(is_approved=bent.are_others_approved))
+            self._write(record, bent if bent.only or number == bent.at else Bent(is_approved=bent.are_others_approved))
         bent.sums(self.sums)
         (self.server / "records" / "SHA256SUMS").write_text("".join(f"{line}\n" for line in self.sums))
-        self.checked = self.records[bent.at if bent.checked is None else bent.checked]
+        self.checked = self.records[-1 if bent.only else bent.at if bent.checked is None else bent.checked]
         self.record_dir = self.server / "records" / self.checked.name
         self.proof_path = self._proof()
         bent.files(self)
@@ -231,7 +235,7 @@ class Tree:
         devices = self.server / "devices"
         devices.mkdir(parents=True)
         (devices / "ca.crt").write_bytes(self.pki.certificate("ca").read_bytes())
-        for name in MADE:
+        for name in () if self.bent.only else MADE:
             (devices / name).mkdir()
             (devices / name / "client.pem").write_bytes(self.pki.certificate(name).read_bytes())
 

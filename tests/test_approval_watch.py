@@ -1,5 +1,7 @@
 """What a run is made of must stay as it is until the run's end: whatever changes in the middle is noticed."""
 
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -159,3 +161,62 @@ def test_a_loader_that_was_not_approved(project: Path, tmp_path: Path, real_open
     (project / "approval.json").unlink()
     run("--openssl", str(other), "device", "--procedure", "procedure", cwd=project)
     assert (tmp_path / "started").exists(), "the test's own loader cannot be started"
+
+
+# How openssl reads them, certs/x.cnf is brought in.
+INCLUDES = {
+    "letters behind": ".includes = certs/x.cnf",
+    "a section before": "foo::.include = certs/x.cnf",
+    "behind a comment that ends in three backslashes": "# a \\\\\\\n.include = certs/x.cnf",
+    "quotes": ".include 'certs/x.cnf'",
+    "a file of object identifiers": "oid_file = certs/x.cnf",
+    "a module": "[more]\nmodule = certs/x.cnf",
+}
+
+
+@pytest.mark.parametrize("name", INCLUDES)
+def test_every_writing_of_an_include(project: Path, name: str) -> None:
+    """What openssl reads is approved, and a change of it refused."""
+    own = ["--procedure", "procedure"]
+    path = project / "certs" / "x.cnf"
+    path.write_text("# x\n")
+    with (project / "certs" / "inner.cnf").open("a") as file:
+        file.write(f"{INCLUDES[name]}\n")
+    assert run("approve", *own, cwd=project).status == 0
+    assert "certs/x.cnf" in json.loads((project / "approval.json").read_text())["files"]
+    path.write_text("# y\n")
+    ran = run("device", *own, cwd=project)
+    assert (ran.status, "certs/x.cnf" in ran.err) == (3, True), ran.err
+
+
+@pytest.mark.parametrize("line", [".include certs/x\\.cnf", '.include certs/"x".cnf', ".include $dir/x.cnf"])
+def test_an_include_that_means_another_file(project: Path, line: str) -> None:
+    """A name that openssl makes another of cannot be approved, whatever lies at the name itself."""
+    (project / "certs" / "x\\.cnf").write_text("# a decoy\n")
+    with (project / "certs" / "inner.cnf").open("a") as file:
+        file.write(f"{line}\n")
+    ran = run("approve", "--procedure", "procedure", cwd=project)
+    assert (ran.status, "cannot be approved" in ran.err) == (4, True), ran.err
+
+
+def test_a_name_in_capitals(project: Path) -> None:
+    """openssl reads files of a directory without regard to the case of their endings."""
+    own = ["--procedure", "procedure"]
+    assert run("approve", *own, cwd=project).status == 0
+    (project / "certs" / "more" / "z.CNF").write_text("# nothing\n")
+    ran = run("device", *own, cwd=project)
+    assert (ran.status, "certs/more/z.CNF" in ran.err) == (3, True), ran.err
+
+
+def test_a_directory_in_the_place_of_another(project: Path, devices: Path, approved: Prepared) -> None:
+    """Put in its place for a moment, and taken away again, it is noticed."""
+    shutil.copytree(project / "certs", project / "evil")
+    with (project / "evil" / "client.ext").open("a") as file:
+        file.write("nsComment=EVIL\n")
+    there, back = "mv certs c2 && mv evil certs", "mv certs evil && mv c2 certs"
+    bash = f'(cd {project}; {there}); {shutil.which("openssl")} "$@"; status=$?; (cd {project}; {back}); exit $status'
+    program = approved('x509 ] && [ "$2" = -req', bash)
+    ran = run("--openssl", str(program), "device", "--uuid", "d1", "--procedure", "procedure", cwd=project)
+    assert (project.parent / "done").exists()
+    assert (ran.status, len(ran.error_lines)) == (3, 1), ran.err
+    assert not (devices / "d1").exists()

@@ -12,7 +12,7 @@ import pytest
 from otaopenssl.digest import sha256
 from otaopenssl.merkle import MerkleTree
 from tests.conftest import CHECKOUT, Ran, openssl, run, tree
-from tests.fleets import program_that, write_ids
+from tests.fleets import ended, names, program_that, started, until, waiting_for, write_ids
 from tests.test_records import records
 
 
@@ -238,6 +238,33 @@ def test_a_record_that_is_in_no_list(sealed: Path) -> None:
     ran = audited(sealed, name)
     assert ran.status == 1
     assert f"{name}: it is not in SHA256SUMS" in ran.err
+
+
+def test_a_record_elsewhere(sealed: Path, tmp_path: Path) -> None:
+    """A copy is not passed for the project's own record of that name."""
+    name = records(sealed)[1].name
+    shutil.copytree(records(sealed)[1], tmp_path / name)
+    (tmp_path / name / "statement.json").write_text("junk")
+    ran = audited(sealed, str(tmp_path / name))
+    assert (ran.status, "verify.sh" in ran.err) == (2, True)
+
+
+def test_an_audit_while_a_fleet_is_made(sealed: Path, real_openssl: str, tmp_path: Path) -> None:
+    """What a run has made that goes on is in its record soon."""
+    (sealed / "approval.json").rename(sealed / "aside")
+    program = program_that(
+        tmp_path / "slow", real_openssl, f'[ "$DEVICE_UUID" = e005 ] && {{ {waiting_for(tmp_path / "go")}; }}'
+    )
+    write_ids(sealed / "ids", names(9, "e"))
+    with started("--openssl", str(program), "fleet", "--ids", "ids", "--jobs", "1", cwd=sealed) as process:
+        until(lambda: (sealed / "myservername" / "devices" / "e004").exists(), process)
+        ran = run("audit", *(record.name for record in records(sealed)), cwd=sealed)
+        assert (ran.status, ran.err) == (0, "")
+        ran = run("audit", cwd=sealed)
+        assert (ran.status, ran.err) == (0, "")
+        (tmp_path / "go").touch()
+        assert ended(process).status == 0
+    assert "it was held to no approval" in run("audit", cwd=sealed).err
 
 
 def test_a_proof_is_of_the_certificate(sealed: Path) -> None:

@@ -228,6 +228,7 @@ def test_the_authorities_of_the_host_approve_nothing(host: Host, people: Path, r
         ([("a", 1), ("a", 2), ("b", 2)], 1),
         ([("a", 1), ("b", 2), ("a", 2)], 1),
         ([("a", 1), ("a", 2), ("b", 2), ("c", 3)], 2),
+        ([("a", 1), ("A ", 2)], 1),
         ([], 0),
     ],
 )
@@ -259,6 +260,10 @@ def test_enough_people_have_signed(host: Host, people: Path, real_openssl: str) 
     sign(host, people, "bob")
     ran = host.run("device", "--uuid", "d1")
     assert ran.status == 0, ran.err
+    with (host.project / "approval.json.p7s").open("ab") as file:
+        file.write(b"x")
+    ran = host.run("device", "--uuid", "d2")
+    assert (ran.status, "has something behind it" in ran.err) == (3, True)
 
 
 def test_a_stranger_has_signed(host: Host, people: Path, real_openssl: str) -> None:

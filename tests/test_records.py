@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from otaopenssl.account import Account, Result
 from otaopenssl.merkle import MerkleTree, inclusion_path, leaf_hash, node_hash
 from otaopenssl.record import Part
 from tests.conftest import openssl, require, run
@@ -324,6 +325,14 @@ def test_a_killed_run_that_was_to_be_sealed(project: Path, devices: Path, real_o
     assert run("device", "--uuid", "d3", *seal, cwd=project).status == 0
     assert not (project / "myservername" / "records" / ".open").exists()
     assert run("audit", cwd=project).status == 0
+
+
+def test_a_clock_that_is_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line ends no sooner than it began."""
+    told = Account()
+    monkeypatch.setattr("otaopenssl.account.timestamp", lambda _now: "2001-01-01T00:00:00.000Z")
+    line = json.loads(told.told(Result.FAILED, reason="x"))
+    assert line["end"] == line["begin"] > "2001-01-01T00:00:00.000Z"
 
 
 def test_an_interrupted_command_is_told(project: Path, real_openssl: str, tmp_path: Path) -> None:

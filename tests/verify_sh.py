@@ -107,10 +107,11 @@ EDITS: list[tuple[str, str, str]] = [
     ('"$refused" && [[', "[[", "seal: none, and not named"),
     ("|| no 'cut, or something is behind it'", "|| true", "seal: something behind it"),
     (
-        "|| no 'it was held to no approval, unlike the one before'",
+        "|| no 'it was held to no approval, unlike one before'",
         "|| true",
         "list: no approval, unlike the run before",
     ),
+    ('no "found with another certificate than was recorded before: $text"', ":", "certificates: found, another"),
     ('is ../../devices/ca.crt "$ca"', ":", "certificates: another CA than that of the last run"),
     ('sha256sum --check --quiet --strict "$tmp/files"', ":", "certificates: another chain"),
     ('== "$root" ]] || no \'not of', "== * ]] || no 'not of", "proof: merkle-root"),

@@ -9,9 +9,10 @@ from otaopenssl.cli.options import Running
 from otaopenssl.durable import read_bounded
 from otaopenssl.errors import BadInput, Unfit, quoted
 from otaopenssl.ids import parse_device_uuid
+from otaopenssl.layout import Server
 from otaopenssl.outputs import CERTIFICATE, pem_blocks
 from otaopenssl.proof import proof
-from otaopenssl.records import RECORD_NAME
+from otaopenssl.records import RECORD_NAME, records_dir
 from otaopenssl.runner import Runner
 
 
@@ -24,7 +25,7 @@ def audit(running: Running, records: list[str], *, trust: str | None, uuid: str 
             raise BadInput("'--proof' takes neither records nor '--trust'", hint="give '--proof UUID' alone")
         terminal.result_json(proof(server, parse_device_uuid(uuid)))
         return
-    names = [_name(record) for record in records]
+    names = [_name(server, record) for record in records]
     anchor = None if trust is None else _trusted(session.project_dir(running.place), trust)
 
     def launch() -> Runner:
@@ -44,11 +45,15 @@ def audit(running: Running, records: list[str], *, trust: str | None, uuid: str 
         terminal.result(f"{quantity} of {lines} hold{'s' if audited.records == 1 else ''}{sealed}")
 
 
-def _name(record: str) -> str:
-    """The name of a record, of which the path may be given."""
+def _name(server: Server, record: str) -> str:
+    """The name of a record, of which the path may be given. Raises BadInput for another's."""
     name = record.rstrip("/").rpartition("/")[2]
+    own = records_dir(server) / name
     if not RECORD_NAME.fullmatch(name):
         raise BadInput(f"{quoted(record)} is no record", hint="name a directory of those in records/")
+    if "/" in record and (server.project_dir / record).resolve() != own.resolve():
+        words = f"{quoted(record)} is none of the records in {quoted(server.shown(records_dir(server)))}"
+        raise BadInput(words, hint="check a copy with docs/verify.sh, or choose its project with '-C DIR'")
     return name
 
 
