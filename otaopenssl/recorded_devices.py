@@ -7,6 +7,7 @@ from pathlib import Path
 from sys import intern
 from typing import NamedTuple
 
+from otaopenssl import locks
 from otaopenssl.account import Result
 from otaopenssl.digest import sha256
 from otaopenssl.durable import read_bounded
@@ -15,7 +16,7 @@ from otaopenssl.line_rules import LineCheck
 from otaopenssl.materials import CA_CRT
 from otaopenssl.measured import certificate_digest, measure
 from otaopenssl.outputs import pem_blocks
-from otaopenssl.records import open_dir, record_dirs
+from otaopenssl.records import open_dir, open_records, record_dirs
 from otaopenssl.recovery import written
 from otaopenssl.statement import LINES_NAME
 from otaopenssl.statement_rules import Statement
@@ -92,10 +93,14 @@ class RecordedDevices:
 
 
 def _unsettled(server: Server, listed: Collection[str]) -> set[tuple[str, bytes]]:
-    """The certificates that runs tell of which go on, or have ended meanwhile: in their records, else in parts."""
+    """The certificates that runs tell of which go on, or have ended meanwhile: in their records, else in parts.
+
+    Whether those records are of such runs is told apart; parts count of runs alone that are seen to go on.
+    """
     told = []
+    running = {path.name[17:29] for path in open_records(server) if locks.is_held(path)}
     # A line is in a record before it is not in a part any more.
-    paths = [path for path in open_dir(server).glob("*.part") if path.is_file()]
+    paths = [path for path in open_dir(server).glob("*.part") if path.is_file() and path.name[:12] in running]
     paths += [directory / LINES_NAME for directory in record_dirs(server) if directory.name not in listed]
     for path in paths:
         told += list(written(path).items())

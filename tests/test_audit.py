@@ -290,6 +290,20 @@ def test_what_checks_is_held_to_the_approval(sealed: Path, real_openssl: str, tm
     assert not (tmp_path / "started").exists()
 
 
+@pytest.mark.parametrize(
+    "place", [".open/0123456789ab.0123456789ab.part", "20260101T000000Z-0123456789ab/devices.jsonl"]
+)
+def test_what_nobody_has_recorded(sealed: Path, place: str) -> None:
+    """A line that lies where one of a run would that goes on excuses no certificate."""
+    devices = sealed / "myservername" / "devices"
+    shutil.copytree(devices / "d1", devices / "more")
+    (line,) = [one for one in (records(sealed)[1] / "devices.jsonl").read_text().splitlines() if '"uuid":"d1"' in one]
+    path = sealed / "myservername" / "records" / place
+    path.parent.mkdir()
+    path.write_text(line.replace('"uuid":"d1"', '"uuid":"more"') + "\n")
+    assert audited(sealed).status == 1
+
+
 def test_a_record_that_is_gone(sealed: Path) -> None:
     """A record that was taken out is found."""
     shutil.rmtree(records(sealed)[1])
