@@ -94,6 +94,13 @@ def approvers(host: Host, people: Path, signers: int, program: str = "/usr/bin/o
     host.policy({"require_approval": True, "approvers": wanted})
 
 
+def approved_by(host: Host, people: Path, real_openssl: str, *names: str) -> None:
+    """What is there is approved, where one person has to sign, and these have."""
+    approvers(host, people, 1, os.path.realpath(real_openssl))
+    assert run("approve", cwd=host.project).status == 0
+    sign(host, people, *names)
+
+
 def sign(host: Host, people: Path, *names: str) -> None:
     for name in names:
         ran = run("approve", "--sign", str(people / f"{name}.pem"), str(people / f"{name}.key"), cwd=host.project)
@@ -192,9 +199,7 @@ def test_approvers_demand_an_approval(host: Host, people: Path, real_openssl: st
 
 def test_a_ca_that_others_can_write(host: Host, people: Path, real_openssl: str) -> None:
     """Whoever could change the approvers' CA could approve."""
-    approvers(host, people, 1, os.path.realpath(real_openssl))
-    assert run("approve", cwd=host.project).status == 0
-    sign(host, people, "alice")
+    approved_by(host, people, real_openssl, "alice")
     (host.directory / "otaopenssl" / "ca.pem").chmod(0o666)
     ran = host.run("device")
     assert ran.status == 3
@@ -203,9 +208,7 @@ def test_a_ca_that_others_can_write(host: Host, people: Path, real_openssl: str)
 
 def test_the_authorities_of_the_host_approve_nothing(host: Host, people: Path, real_openssl: str) -> None:
     """A certificate of an authority that the whole host trusts is a stranger's."""
-    approvers(host, people, 1, os.path.realpath(real_openssl))
-    assert run("approve", cwd=host.project).status == 0
-    sign(host, people, "stranger")
+    approved_by(host, people, real_openssl, "stranger")
     hashed = openssl("x509", "-in", str(people / "stranger.crt"), "-noout", "-hash", cwd=people).strip()
     certs = host.directory / "trusted" / "certs"
     certs.mkdir(parents=True)
@@ -268,9 +271,7 @@ def test_enough_people_have_signed(host: Host, people: Path, real_openssl: str) 
 
 def test_a_stranger_has_signed(host: Host, people: Path, real_openssl: str) -> None:
     """A signature by a certificate of another CA is refused, also beside good ones."""
-    approvers(host, people, 1, os.path.realpath(real_openssl))
-    assert run("approve", cwd=host.project).status == 0
-    sign(host, people, "stranger")
+    approved_by(host, people, real_openssl, "stranger")
     assert host.run("device", "--uuid", "d1").status == 3
     sign(host, people, "alice")
     ran = host.run("device", "--uuid", "d1")
@@ -280,9 +281,7 @@ def test_a_stranger_has_signed(host: Host, people: Path, real_openssl: str) -> N
 
 def test_signatures_of_an_earlier_approval(host: Host, people: Path, real_openssl: str) -> None:
     """A signature is of the approval's bytes."""
-    approvers(host, people, 1, os.path.realpath(real_openssl))
-    assert run("approve", cwd=host.project).status == 0
-    sign(host, people, "alice")
+    approved_by(host, people, real_openssl, "alice")
     path = host.project / "approval.json"
     path.write_text(path.read_text() + "\n")
     assert host.run("device").status == 3

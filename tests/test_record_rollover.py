@@ -1,6 +1,5 @@
 """Records of more devices than one holds, and runs that are killed while they seal."""
 
-import json
 import signal
 import subprocess
 import sys
@@ -11,7 +10,7 @@ import pytest
 from tests.conftest import run
 from tests.fleets import names, program_that, started, until, write_ids
 from tests.seals import Pki
-from tests.test_records import lines_of, records, statements
+from tests.test_records import lines_of, mark_open, records, statements
 from tests.verify_sh import verify
 
 MOST = 7
@@ -102,15 +101,7 @@ def test_a_record_that_was_sealed_before_its_run_died(project: Path, devices: Pa
     assert run("device", "--uuid", "d1", cwd=project).status == 0
     assert run("device", "--uuid", "d2", cwd=project).status == 0
     record = records(project)[1]
-    folder = project / "myservername" / "records" / ".open"
-    folder.mkdir()
-    statement = json.loads((record / "statement.json").read_text())["predicate"]["buildDefinition"]
-    beginning = {
-        "run_id": record.name[-12:], "command": "device", "places": statement["externalParameters"]["places"],
-        "procedure": "x", "texts": [], "environment": {}, "departures": [], "host": "h", "user": "u", "site": None,
-        "versions": {}, "started": "2026-01-01T00:00:00.000Z", "dependencies": [],
-    }  # fmt: skip
-    (folder / record.name).write_text(json.dumps(beginning))
+    mark_open(record)
     assert run("device", "--uuid", "d3", cwd=project).status == 0
-    assert not folder.exists()
+    assert not (project / "myservername" / "records" / ".open").exists()
     assert run("audit", cwd=project).status == 0

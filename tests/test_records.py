@@ -187,21 +187,26 @@ def test_a_killed_fleet_is_sealed_by_the_next_run(project: Path, devices: Path, 
     assert not (project / "myservername" / "records" / ".open").exists()
 
 
+def mark_open(record: Path) -> None:
+    """Let it look as if the run of a record had died over it."""
+    statement = json.loads((record / "statement.json").read_text())
+    beginning = {
+        "run_id": record.name[-12:], "command": "device",
+        "places": statement["predicate"]["buildDefinition"]["externalParameters"]["places"],
+        "procedure": "x", "texts": [], "environment": {}, "departures": [], "host": "h", "user": "u", "site": None,
+        "versions": {}, "started": "2026-01-01T00:00:00.000Z", "dependencies": [],
+    }  # fmt: skip
+    folder = record.parent / ".open"
+    folder.mkdir()
+    (folder / record.name).write_text(json.dumps(beginning))
+
+
 def test_half_a_line_of_a_killed_run(project: Path) -> None:
     """What a killed run was just writing is cut off, and the record is whole."""
     assert run("device", "--uuid", "d1", cwd=project).status == 0
     record = records(project)[-1]
-    folder = project / "myservername" / "records" / ".open"
-    folder.mkdir()
     sums = project / "myservername" / "records" / "SHA256SUMS"
-    statement = json.loads((record / "statement.json").read_text())
-    definition = statement["predicate"]["buildDefinition"]
-    beginning = {
-        "run_id": record.name[-12:], "command": "device", "places": definition["externalParameters"]["places"],
-        "procedure": "x", "texts": [], "environment": {}, "departures": [], "host": "h", "user": "u", "site": None,
-        "versions": {}, "started": "2026-01-01T00:00:00.000Z", "dependencies": [],
-    }  # fmt: skip
-    (folder / record.name).write_text(json.dumps(beginning))
+    mark_open(record)
     sums.write_text(sums.read_text()[:-30])
     with (record / "devices.jsonl").open("a") as file:
         file.write('{"schema":"otaopen')
