@@ -1,6 +1,6 @@
 """One use case: whether records are whole, in their chain, sealed, and tell of the certificates that are there."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from otaopenssl.line_rules import LineCheck
 from otaopenssl.program import Launch
 from otaopenssl.record_rules import approval_findings, material_findings, text_findings
 from otaopenssl.recorded_devices import RecordedDevices
-from otaopenssl.records import RECORD_NAME, SUMS_NAME, open_dir, read_chain, record_dirs, records_dir
+from otaopenssl.records import SUMS_NAME, open_dir, read_chain, record_dirs, records_dir, run_id_of
 from otaopenssl.runner import Runner
 from otaopenssl.seal_rules import is_to_be_checked, seal_findings
 from otaopenssl.signing import check_knows_cades
@@ -86,7 +86,7 @@ class _Audit:
             *self._more(directory, statement, check),
         ]
         found += self.devices.add(statement, check)
-        self.findings += [(name, finding) for finding in _bounded(iter(found))]
+        self.findings += [(name, finding) for finding in _bounded(found)]
         self.lines += check.size
 
     def _more(self, directory: Path, statement: Statement, check: LineCheck) -> Iterator[str]:
@@ -122,8 +122,7 @@ def _statement_findings(directory: Path, statement: Statement, digests: tuple[st
         yield f"{STATEMENT_NAME} is another than the one in {SUMS_NAME}"
     if statement.byproducts.get("previous-statement") != digests[1]:
         yield f"the statement names another before it than {SUMS_NAME}"
-    name = RECORD_NAME.fullmatch(directory.name)
-    if name is None or name[1] != statement.run_id:
+    if run_id_of(directory.name) != statement.run_id:
         yield "its name is not that of the run of the statement"
     yield from text_findings(statement)
 
@@ -139,7 +138,7 @@ def _unlisted(server: Server, name: str, listed: Sequence[str]) -> Iterator[str]
         yield "it is of a run that died: the next run seals it, where it was to be sealed one with '--seal'"
 
 
-def _bounded(findings: Iterator[str]) -> list[str]:
+def _bounded(findings: Iterable[str]) -> list[str]:
     """The first findings of many; each says enough."""
     found = list(islice(findings, _MOST_FINDINGS + 1))
     return found if len(found) <= _MOST_FINDINGS else [*found[:-1], "and more"]

@@ -84,10 +84,11 @@ def _logical_lines(text: str) -> list[tuple[int, str]]:
         if not joined:
             first = number
         # As openssl looks: at the last two characters, in a comment as well.
-        if (joined + line).endswith("\\") and not (joined + line).endswith("\\\\"):
-            joined += line[:-1]
+        whole = joined + line
+        if whole.endswith("\\") and not whole.endswith("\\\\"):
+            joined = whole[:-1]
             continue
-        stripped = _without_comment(joined + line).strip()
+        stripped = _without_comment(whole).strip()
         joined = ""
         if stripped:
             found.append((first, stripped))

@@ -20,7 +20,7 @@ from otaopenssl.interrupts import held
 from otaopenssl.layout import Server
 from otaopenssl.materials import CA_CRT, whole_environment
 from otaopenssl.permission import Permission, Watch
-from otaopenssl.record import Part, Record, Seal, begun, has_parts, part_path, seal_dead_runs
+from otaopenssl.record import Part, Record, Seal, begun, part_path, parts, seal_dead_runs
 from otaopenssl.records import check_chain, records_dir
 from otaopenssl.recovery import left_lines
 from otaopenssl.runner import Runner
@@ -80,7 +80,7 @@ class Evidence:
             raise
         finally:
             with held():
-                if self._record is not None and has_parts(self._keeping.server, self._run_id):
+                if self._record is not None and parts(self._keeping.server, self._run_id):
                     # A worker that was given up may publish still: the next run seals the record, with what it tells.
                     self._record.let_go()
                 else:

@@ -20,7 +20,7 @@ from otaopenssl.layout import CERTIFICATE_NAME, GATEWAY_ROOT_NAME
 from otaopenssl.merkle import MerkleTree
 from otaopenssl.procedure import parse_text
 from otaopenssl.records import MOST_LINES
-from otaopenssl.statement import LINE_SCHEMA, NO_DIGEST
+from otaopenssl.statement import LINE_SCHEMA, MOST_LINES_BYTES, NO_DIGEST
 from otaopenssl.statement_rules import Statement, is_time
 from otaopenssl.steps import Text
 
@@ -29,7 +29,6 @@ _SERIAL = re.compile(r"(?:[0-9A-F]{2}){1,20}")
 _DAY_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 _WITH_CERTIFICATE = (Result.MADE, Result.THERE)
 _LONGEST_LINE = 1024 * 1024
-_MOST_BYTES = 1024 * 1024 * 1024
 
 
 class Told(NamedTuple):
@@ -75,7 +74,7 @@ class LineCheck:
         tree, whole, previous = MerkleTree(), hashlib.sha256(), NO_DIGEST
         try:
             with (
-                opened_bounded(path, _MOST_BYTES) as (descriptor, _),
+                opened_bounded(path, MOST_LINES_BYTES) as (descriptor, _),
                 os.fdopen(descriptor, "rb", closefd=False) as file,
             ):
                 while line := file.readline(_LONGEST_LINE):

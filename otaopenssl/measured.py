@@ -67,7 +67,12 @@ def measured(path: Path) -> tuple[Measured, bytes]:
 def certificate_digest(path: Path) -> str | None:
     """The digest of the DER of a file's first certificate; None where there is none."""
     try:
-        blocks = pem_blocks(read_bounded(path))
+        return first_certificate_digest(read_bounded(path))
     except OSError:
         return None
+
+
+def first_certificate_digest(content: bytes) -> str | None:
+    """The digest of the DER of the first certificate in PEM; None where there is none."""
+    blocks = pem_blocks(content)
     return sha256(blocks[0].der) if blocks and blocks[0].der is not None else None

@@ -11,9 +11,8 @@ from otaopenssl.ids import DeviceUUID
 from otaopenssl.layout import Server
 from otaopenssl.merkle import inclusion_path, leaf_hash
 from otaopenssl.records import read_chain, records_dir
-from otaopenssl.statement import LINES_NAME, STATEMENT_NAME
+from otaopenssl.statement import LINES_NAME, MOST_LINES_BYTES, STATEMENT_NAME
 
-_MOST_BYTES = 1024 * 1024 * 1024
 PROOF_FORMAT = "otaopenssl-proof/1"
 
 
@@ -28,7 +27,7 @@ def proof(server: Server, uuid: DeviceUUID) -> dict[str, Any]:
     try:
         for _, name in reversed(read_chain(server)):
             directory = records_dir(server) / name
-            lines = read_bounded(directory / LINES_NAME, _MOST_BYTES).split(b"\n")[:-1]
+            lines = read_bounded(directory / LINES_NAME, MOST_LINES_BYTES).split(b"\n")[:-1]
             for index in reversed(range(len(lines))):
                 facts = json.loads(lines[index]) if wanted in lines[index] else {}
                 if facts.get("uuid") == uuid and (facts["certificate_sha256"] or without is None):

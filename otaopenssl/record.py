@@ -16,7 +16,7 @@ from otaopenssl import dsse, locks
 from otaopenssl.account import timestamp
 from otaopenssl.approval import APPROVAL_NAME, SIGNATURES_NAME
 from otaopenssl.digest import sha256, sha256_of_rest
-from otaopenssl.durable import not_writable, read_bounded, replace, sync_file, write_new
+from otaopenssl.durable import not_writable, opened_bounded, read_bounded, replace, sync_file, write_new
 from otaopenssl.layout import Server
 from otaopenssl.merkle import MerkleTree
 from otaopenssl.records import (
@@ -35,6 +35,7 @@ from otaopenssl.signing import Signer, signed
 from otaopenssl.statement import (
     LINE_SCHEMA,
     LINES_NAME,
+    MOST_LINES_BYTES,
     NO_DIGEST,
     SEAL_NAME,
     STATEMENT_NAME,
@@ -92,12 +93,8 @@ def part_path(server: Server, run_id: str) -> Path:
     return open_dir(server) / f"{run_id}.{os.urandom(6).hex()}{_PART_SUFFIX}"
 
 
-def has_parts(server: Server, run_id: str) -> bool:
-    """Whether a part of the run is left, whose lines are not in the record."""
-    return bool(_parts(server, run_id))
-
-
-def _parts(server: Server, run_id: str) -> list[Path]:
+def parts(server: Server, run_id: str) -> list[Path]:
+    """What workers of the run have written down; its lines may not be in a record yet."""
     try:
         names = os.listdir(open_dir(server))  # noqa: PTH208 - one call of the system's; a run ends with it
     except FileNotFoundError:
@@ -236,15 +233,15 @@ def seal_dead_runs(server: Server, seal: Seal | None) -> None:
             with suppress(OSError):
                 (records_dir(server) / path.name).rmdir()
             continue
-        parts = _parts(server, beginning.run_id)
+        left = parts(server, beginning.run_id)
         if beginning.is_to_be_sealed and seal is None:
             # Nobody is to get rid of a seal by killing a run.
             continue
-        if not any(locks.is_held(part) for part in parts):
-            _seal_dead(server, path.name, beginning, parts, seal)
+        if not any(locks.is_held(part) for part in left):
+            _seal_dead(server, path.name, beginning, left, seal)
 
 
-def _seal_dead(server: Server, name: str, beginning: Beginning, parts: Sequence[Path], seal: Seal | None) -> None:
+def _seal_dead(server: Server, name: str, beginning: Beginning, written: Sequence[Path], seal: Seal | None) -> None:
     """Take over a dead run's record, and what its workers had written down of devices that it does not tell of."""
     directory = records_dir(server) / name
     marker = os.open(open_dir(server) / name, os.O_RDWR | os.O_CLOEXEC)
@@ -254,7 +251,7 @@ def _seal_dead(server: Server, name: str, beginning: Beginning, parts: Sequence[
         return
     directory.mkdir(exist_ok=True)
     told = record.lines.recover()
-    left = left_lines(server, [*told, *_told_before(server, name, beginning.run_id)], parts)
+    left = left_lines(server, [*told, *_told_before(server, name, beginning.run_id)], written)
     while len(left) > record.room:
         full, left = left[: record.room], left[record.room :]
         record.lines.append(full)
@@ -266,7 +263,7 @@ def _seal_dead(server: Server, name: str, beginning: Beginning, parts: Sequence[
         record.discard()
     else:
         record.close(seal, is_complete=False)
-    for part in parts:
+    for part in written:
         part.unlink()
 
 
@@ -286,8 +283,5 @@ def _told_before(server: Server, name: str, run_id: str) -> Iterator[bytes]:
 
 def _digest_of(path: Path) -> str:
     # Not held in memory: the lines of 10,000 devices are some 30 MB.
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
+    with opened_bounded(path, MOST_LINES_BYTES) as (descriptor, _):
         return sha256_of_rest(descriptor)
-    finally:
-        os.close(descriptor)

@@ -14,9 +14,9 @@ from otaopenssl.durable import read_bounded
 from otaopenssl.layout import CERTIFICATE_NAME, Server
 from otaopenssl.line_rules import LineCheck
 from otaopenssl.materials import CA_CRT
-from otaopenssl.measured import certificate_digest, measure
-from otaopenssl.outputs import pem_blocks
-from otaopenssl.records import open_dir, open_records, record_dirs
+from otaopenssl.measured import certificate_digest, first_certificate_digest, measure
+from otaopenssl.record import parts
+from otaopenssl.records import open_records, record_dirs, run_id_of
 from otaopenssl.recovery import written
 from otaopenssl.statement import LINES_NAME
 from otaopenssl.statement_rules import Statement
@@ -98,9 +98,9 @@ def _unsettled(server: Server, listed: Collection[str]) -> set[tuple[str, bytes]
     Whether those records are of such runs is told apart; parts count of runs alone that are seen to go on.
     """
     told = []
-    running = {path.name[17:29] for path in open_records(server) if locks.is_held(path)}
+    running = [path.name for path in open_records(server) if locks.is_held(path)]
     # A line is in a record before it is not in a part any more.
-    paths = [path for path in open_dir(server).glob("*.part") if path.is_file() and path.name[:12] in running]
+    paths = [part for name in running for part in parts(server, run_id_of(name)) if part.is_file()]
     paths += [directory / LINES_NAME for directory in record_dirs(server) if directory.name not in listed]
     for path in paths:
         told += list(written(path).items())
@@ -113,7 +113,5 @@ def _certificate(path: Path) -> tuple[bytes, str] | None:
         content = read_bounded(path)
     except OSError:
         return None
-    blocks = pem_blocks(content)
-    if not blocks or blocks[0].der is None:
-        return None
-    return bytes.fromhex(sha256(blocks[0].der)), sha256(content)
+    digest = first_certificate_digest(content)
+    return None if digest is None else (bytes.fromhex(digest), sha256(content))

@@ -24,6 +24,12 @@ _MOST_BYTES = 64 * 1024 * 1024
 _LAST_BYTES = 512
 
 
+def run_id_of(name: str) -> str:
+    """The id of the run that a record of this name is of."""
+    match = RECORD_NAME.fullmatch(name)
+    return match[1] if match else ""
+
+
 def records_dir(server: Server) -> Path:
     """The records of a server."""
     return server.server_dir / RECORDS_NAME
@@ -88,7 +94,7 @@ def append_statement(server: Server, digest: str, record: str) -> None:
         size = os.fstat(descriptor).st_size
         kept = size - len(os.pread(descriptor, _LAST_BYTES, max(0, size - _LAST_BYTES)).rpartition(b"\n")[2])
         os.ftruncate(descriptor, kept)
-        os.pwrite(descriptor, f"{digest}  {record}/{STATEMENT_NAME}\n".encode("ascii"), kept)
+        os.pwrite(descriptor, _sum(digest, record) + b"\n", kept)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
@@ -133,7 +139,11 @@ def _line(server: Server, name: str) -> bytes:
         digest = sha256(read_bounded(records_dir(server) / name / STATEMENT_NAME))
     except OSError:
         return b""
-    return f"{digest}  {name}/{STATEMENT_NAME}".encode("ascii")
+    return _sum(digest, name)
+
+
+def _sum(digest: str, record: str) -> bytes:
+    return f"{digest}  {record}/{STATEMENT_NAME}".encode("ascii")
 
 
 def _match(line: bytes) -> re.Match[bytes] | None:

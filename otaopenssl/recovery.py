@@ -10,8 +10,7 @@ from otaopenssl.durable import read_bounded
 from otaopenssl.ids import parse_device_uuid
 from otaopenssl.layout import CERTIFICATE_NAME, Server
 from otaopenssl.measured import certificate_digest
-
-_MOST_BYTES = 1024 * 1024 * 1024
+from otaopenssl.statement import MOST_LINES_BYTES
 
 
 def left_lines(server: Server, told: Iterable[bytes], parts: Sequence[Path]) -> list[bytes]:
@@ -30,7 +29,7 @@ def left_lines(server: Server, told: Iterable[bytes], parts: Sequence[Path]) -> 
 def written(part: Path) -> Mapping[str, bytes]:
     """The lines of the devices that a worker was about to publish, by the digests of their certificates."""
     try:
-        lines = read_bounded(part, _MOST_BYTES).split(b"\n")[:-1]
+        lines = read_bounded(part, MOST_LINES_BYTES).split(b"\n")[:-1]
     except FileNotFoundError:
         return {}
     found = {_parsed(line).get("certificate_sha256"): line for line in lines}

@@ -10,6 +10,8 @@ BUILD_TYPE = "urn:otaopenssl:record:1"
 BUILDER_ID = "urn:otaopenssl"
 NO_DIGEST = "0" * 64
 LINES_NAME = "devices.jsonl"
+# Far more than 10,000 lines are.
+MOST_LINES_BYTES = 1024 * 1024 * 1024
 STATEMENT_NAME = "statement.json"
 SEAL_NAME = f"{STATEMENT_NAME}.p7s"
 BYPRODUCTS = ("merkle-root", "last-line", "previous-statement")
