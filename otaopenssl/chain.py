@@ -13,7 +13,7 @@ from typing import NamedTuple
 from otaopenssl.errors import BadInput, quoted
 from otaopenssl.outputs import CertificateReport
 
-# NIST SP 800-57: at least 112 bits of strength.
+# At least 112 bits of strength.
 _FEWEST_BITS = {"rsaEncryption": 2048, "rsassaPss": 2048, "dsaEncryption": 2048, "id-ecPublicKey": 224}
 _WEAK_DIGEST = re.compile(r"(?:md[245]|sha-?1)(?![0-9])", re.IGNORECASE)
 
@@ -84,6 +84,16 @@ def chain_warnings(
     return found
 
 
+def fewest_bits(report: CertificateReport) -> int:
+    """How many bits a key of the certificate's algorithm must have at least. Source: NIST SP 800-57."""
+    return _FEWEST_BITS.get(report.key_algorithm, 0)
+
+
+def is_weak_digest(report: CertificateReport) -> bool:
+    """Whether the certificate is signed with a digest that clients and gateways refuse."""
+    return _WEAK_DIGEST.search(report.signature_algorithm) is not None
+
+
 def _certificate_warnings(certificate: Certificate, now: datetime) -> list[str]:
     report = certificate.report
     what = f"the {certificate.role} {quoted(report.subject)}"
@@ -94,13 +104,13 @@ def _certificate_warnings(certificate: Certificate, now: datetime) -> list[str]:
         found.append(f"{what} expired on {report.not_after:%Y-%m-%d %H:%M:%S} UTC")
     if now < report.not_before:
         found.append(f"{what} is not valid before {report.not_before:%Y-%m-%d %H:%M:%S} UTC")
-    fewest = _FEWEST_BITS.get(report.key_algorithm, 0)
+    fewest = fewest_bits(report)
     if report.key_bits is not None and report.key_bits < fewest:
         found.append(
             f"{what} has a weak key: {report.key_algorithm} of {report.key_bits} bits, expected {fewest} or more"
         )
     # A root is trusted for what it is: nobody checks its own signature.
-    if _WEAK_DIGEST.search(report.signature_algorithm) and not certificate.is_self_signed:
+    if is_weak_digest(report) and not certificate.is_self_signed:
         found.append(f"{what} has a weak signature: {report.signature_algorithm}")
     return found
 

@@ -1,8 +1,7 @@
 """A block of a fleet's devices: the plain task that one worker gets, and what came of it."""
 
 import os
-import re
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from itertools import count
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import NamedTuple
 
 from otaopenssl import configs, locks, workbench
 from otaopenssl.account import Account, Result
+from otaopenssl.device_verdicts import Verdict, accepted_of, judged
 from otaopenssl.durable import check_writable, not_writable
 from otaopenssl.environment import environment
 from otaopenssl.errors import Error, Failed, Interrupted, Unfit, quoted, reason
@@ -17,9 +17,8 @@ from otaopenssl.ids import Identity
 from otaopenssl.interrupts import check
 from otaopenssl.issuance import Issuance, Made, issue
 from otaopenssl.layout import CERTIFICATE_NAME
-from otaopenssl.questions import DEVICES_CHECK
 from otaopenssl.record import Part
-from otaopenssl.runner import Finished, Runner, failure
+from otaopenssl.runner import Runner
 from otaopenssl.wholeness import Issued, check_whole, not_whole, read_outputs
 from otaopenssl.workbench import Workbench
 
@@ -168,47 +167,34 @@ def _part(block: Block) -> Iterator[Part | None]:
 
 def _looked_at(issuance: Issuance, identities: Sequence[Identity]) -> Iterator[Outcome]:
     """What there is of devices of which something is there, their signatures verified by one openssl for all."""
-    runner = Runner(issuance.program, environment(issuance.server.name))
+    server = issuance.server
+    runner = Runner(issuance.program, environment(server.name))
     outcomes = []
     for identity in identities:
         check()
         outcomes.append(examined(issuance, identity))
     paths = {one.identity: _certificate(issuance, one.identity) for one in outcomes if one.result is Result.THERE}
-    accepted = _accepted(_verified(issuance, runner, paths.values())) if paths else set()
+    accepted = accepted_of(runner, server, paths.values()) if paths else set()
     for outcome in outcomes:
         path = paths.get(outcome.identity)
         if path is None or path in accepted:
             yield outcome
         else:
-            yield _judged(issuance, outcome, path, _verified(issuance, runner, [path]))
+            yield _judged(issuance, outcome, judged(runner, server, path))
 
 
-def _judged(issuance: Issuance, outcome: Outcome, path: str, said: Finished) -> Outcome:
+def _judged(issuance: Issuance, outcome: Outcome, verdict: Verdict) -> Outcome:
     """The outcome of a device that is there, by what openssl says of its certificate alone."""
-    if path in _accepted(said):
+    if verdict.is_accepted:
         return outcome
-    if min(said.statuses) < 0:
-        return not_made(outcome.identity, failure("verify", said))
-    why = re.search(rb"^error \d+ at \d+ depth lookup: ?(.*)", said.stdout + said.stderr, re.MULTILINE)
-    words = why[1].decode("ascii", "replace") if why else "it is not a device's that ca.crt has signed"
-    refusal = not_whole(f"openssl verify refuses {quoted(CERTIFICATE_NAME)}: {words}")
+    if verdict.broken is not None:
+        return not_made(outcome.identity, verdict.broken)
+    refusal = not_whole(f"openssl verify refuses {quoted(CERTIFICATE_NAME)}: {verdict.words}")
     return _not_whole(issuance, outcome.identity, refusal)
-
-
-def _accepted(said: Finished) -> set[str]:
-    """The paths of the certificates that ``openssl verify`` has accepted."""
-    lines = said.stdout.decode("utf-8", "replace").split("\n")
-    return {line.removesuffix(": OK") for line in lines if line.endswith(": OK")}
 
 
 def _certificate(issuance: Issuance, identity: Identity) -> str:
     return f"{issuance.places(identity)['device_dir']}/{CERTIFICATE_NAME}"
-
-
-def _verified(issuance: Issuance, runner: Runner, paths: Iterable[str]) -> Finished:
-    server = issuance.server
-    question = DEVICES_CHECK.argv(*paths, trusted=server.shown(server.ca_crt_path))
-    return runner.run([question], cwd=server.project_dir)
 
 
 def _not_whole(issuance: Issuance, identity: Identity, error: Failed) -> Outcome:

@@ -14,6 +14,7 @@ from otaopenssl.errors import Error, Failed, Unfit, quoted, raise_all, reason
 from otaopenssl.file_state import state_of
 from otaopenssl.layout import Server
 from otaopenssl.leaf import parse_leaf
+from otaopenssl.output_rules import Written, written
 from otaopenssl.outputs import (
     CERTIFICATE,
     CLIENT_AUTH,
@@ -78,7 +79,7 @@ def examine(server: Server, runner: Runner | None) -> tuple[FleetRoot | None, li
     except Unfit as problem:
         problems.append(problem)
     try:
-        certificate = _certificate(server)
+        certificate = read_certificate(server).blocks[0].der
     except Unfit as problem:
         problems.append(problem)
     if runner is None or certificate is None:
@@ -101,6 +102,17 @@ def require(server: Server, runner: Runner) -> CertificateReport:
     if found is None:
         raise Unfit(f"{quoted(server.shown(server.ca_crt_path))} cannot be judged", hint=_ANOTHER_HINT)
     return found.report
+
+
+def read_certificate(server: Server) -> Written:
+    """ca.crt as it is, the first of its PEM blocks a whole certificate. Raises Unfit where it is none."""
+    shown = quoted(server.shown(server.ca_crt_path))
+    found = written(_read(server.ca_crt_path, shown))
+    blocks = found.blocks
+    if not blocks or blocks[0].label != CERTIFICATE or not is_whole_der(blocks[0].der):
+        what = f"a PEM file of {blocks[0].label}" if blocks and blocks[0].label != CERTIFICATE else "something else"
+        raise Unfit(f"{shown} is {what}, expected a PEM certificate", hint=_ANOTHER_HINT)
+    return found
 
 
 def _state(path: Path) -> _State | None:
@@ -129,17 +141,6 @@ def _check_key_file(server: Server) -> None:
     if not any(label.endswith("PRIVATE KEY") for label in labels):
         found = f"a PEM file of {labels[0]}" if labels else "something else"
         raise Unfit(f"{shown} is {found}, expected a PEM private key", hint=_ANOTHER_HINT)
-
-
-def _certificate(server: Server) -> bytes:
-    """The DER of ca.crt. Raises Unfit where it is no certificate."""
-    shown = quoted(server.shown(server.ca_crt_path))
-    blocks = pem_blocks(_read(server.ca_crt_path, shown))
-    der = blocks[0].der if blocks else None
-    if der is None or blocks[0].label != CERTIFICATE or not is_whole_der(der):
-        found = f"a PEM file of {blocks[0].label}" if blocks and blocks[0].label != CERTIFICATE else "something else"
-        raise Unfit(f"{shown} is {found}, expected a PEM certificate", hint=_ANOTHER_HINT)
-    return der
 
 
 def _read(path: Path, shown: str) -> bytes:

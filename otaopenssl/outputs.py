@@ -65,9 +65,13 @@ def expected_label(kind: str, *, is_encrypted: bool) -> str | None:
 
 def is_public_pem(content: bytes, blocks: Sequence[PemBlock]) -> bool:
     """Whether a file is PEM blocks of public things and nothing else; words around them could be a key's."""
-    return (
-        bool(blocks) and all(block.label in PUBLIC_LABELS for block in blocks) and not _BLOCK.sub(b"", content).strip()
-    )
+    is_public = bool(blocks) and all(block.label in PUBLIC_LABELS for block in blocks)
+    return is_public and not without_blocks(content).strip()
+
+
+def without_blocks(content: bytes) -> bytes:
+    """What a file holds besides its PEM blocks."""
+    return _BLOCK.sub(b"", content)
 
 
 def pem_blocks(content: bytes) -> tuple[PemBlock, ...]:
@@ -133,9 +137,8 @@ class CertificateReport(NamedTuple):
 
     @property
     def common_names(self) -> tuple[str, ...]:
-        """Each CN of the subject; device UUIDs hold no character that a name would have to escape."""
-        parts = (part.partition("=") for part in re.split(r", ?| \+ ", self.subject))
-        return tuple(value.strip(" ") for name, _, value in parts if name.strip(" ") == "CN")
+        """Each CN of the subject."""
+        return common_names(self.subject)
 
     @property
     def may_sign_certificates(self) -> bool:
@@ -145,6 +148,12 @@ class CertificateReport(NamedTuple):
         if self.is_ca is not None:
             return self.is_ca
         return self.key_usage is not None or (self.version == 1 and self.subject == self.issuer)
+
+
+def common_names(name: str) -> tuple[str, ...]:
+    """Each CN of a name as openssl prints it; device UUIDs hold no character that a name would have to escape."""
+    parts = (part.partition("=") for part in re.split(r", ?| \+ ", name))
+    return tuple(value.strip(" ") for kind, _, value in parts if kind.strip(" ") == "CN")
 
 
 def parse_certificate_report(text: str) -> CertificateReport | None:
@@ -216,7 +225,7 @@ def first_complaint(stderr: bytes) -> str:
 
     PEM blocks are removed, control characters escaped: the line may be shown and recorded.
     """
-    text = _BLOCK.sub(b"", stderr).partition(b"-----BEGIN ")[0].decode("utf-8", "replace")
+    text = without_blocks(stderr).partition(b"-----BEGIN ")[0].decode("utf-8", "replace")
     for line in text.splitlines():
         line = line.strip()
         if line and not re.fullmatch(_CHATTER, line):

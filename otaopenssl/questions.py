@@ -26,6 +26,10 @@ PUBLIC_KEY_REPORT = _question("openssl pkey -in FILE -noout -text_pub")
 # Of a certificate that came from outside its key is asked for without a report, which may hold a text that looks like
 # one; and it is printed anew, since openssl reads more forms of it than the one that it writes.
 PUBLIC_KEY = _question("openssl x509 -in FILE -pubkey")
+# Of a device's own files: what openssl says of them, and the public key that each holds.
+CERTIFICATE_AND_KEY = _question("openssl x509 -in FILE -noout -text -pubkey")
+REQUEST_CHECK = _question("openssl req -in FILE -noout -verify -subject -pubkey")
+KEY_CHECK = _question("openssl pkey -in FILE -check -pubout")
 HOST_CHECK = _question("openssl x509 -in FILE -noout -checkhost HOST")
 ADDRESS_CHECK = _question("openssl x509 -in FILE -noout -checkip ADDRESS")
 # -trusted alone: no certificate of the system vouches for another. When each is valid is told apart.
@@ -57,6 +61,9 @@ QUESTIONS = (
     CERTIFICATE_REPORT,
     PUBLIC_KEY_REPORT,
     PUBLIC_KEY,
+    CERTIFICATE_AND_KEY,
+    REQUEST_CHECK,
+    KEY_CHECK,
     HOST_CHECK,
     ADDRESS_CHECK,
     SIGNER_CHECK,

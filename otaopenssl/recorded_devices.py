@@ -74,7 +74,7 @@ class RecordedDevices:
                 yield from (f"device {path.name}: {fault}" for fault in self._device(path, *found))
             else:
                 unrecorded.add((path.name, found[0]))
-        for name, _ in sorted(unrecorded - (_unsettled(server, listed) if unrecorded else set())):
+        for name, _ in sorted(unrecorded - (unsettled(server, listed) if unrecorded else set())):
             yield f"device {name}: its certificate is issued, but not recorded"
         for uuid in self._told:
             if uuid is not None and uuid not in there:
@@ -92,7 +92,7 @@ class RecordedDevices:
                 yield f"{name} is another than recorded"
 
 
-def _unsettled(server: Server, listed: Collection[str]) -> set[tuple[str, bytes]]:
+def unsettled(server: Server, listed: Collection[str]) -> set[tuple[str, bytes]]:
     """The certificates that runs tell of which go on, or have ended meanwhile: in their records, else in parts.
 
     Whether those records are of such runs is told apart; parts count of runs alone that are seen to go on.

@@ -5,13 +5,13 @@ from typing import NamedTuple
 
 from otaopenssl.digest import sha256
 from otaopenssl.durable import read_bounded
-from otaopenssl.errors import BadInput, Failed, Unfit, quoted, reason
-from otaopenssl.ids import parse_device_uuid
+from otaopenssl.errors import Failed, Unfit, quoted, reason
 from otaopenssl.layout import CERTIFICATE_NAME, Server, listing
 from otaopenssl.outputs import CERTIFICATE, CertificateReport, pem_blocks
 from otaopenssl.program import Launch
 from otaopenssl.questions import CERTIFICATE_REPORT
 from otaopenssl.reports import ask_report
+from otaopenssl.targets import target_path
 
 
 class Shown(NamedTuple):
@@ -29,22 +29,9 @@ class Shown(NamedTuple):
 def certificate_path(server: Server, target: str) -> tuple[Path, bool]:
     """The certificate that a device UUID or a path means, and whether that is a device directory.
 
-    A target with a slash in it, or that is no device UUID, is a path. Raises Unfit where nothing is there.
+    Raises BadInput, and Unfit where nothing is there.
     """
-    path = server.project_dir / target
-    if "/" not in target:
-        try:
-            path = server.device_path(parse_device_uuid(target))
-        except BadInput as error:
-            if not target or "\0" in target or not path.exists():
-                raise error from None
-        if not path.exists() and (server.project_dir / target).exists():
-            path = server.project_dir / target
-    if "\0" in target or not path.exists():
-        raise Unfit(
-            f"no device or certificate {quoted(target)}: {quoted(server.shown(path))} is not there",
-            hint="give the UUID of a device, its directory or a certificate file",
-        )
+    path = target_path(server, target)
     return (path / CERTIFICATE_NAME, True) if path.is_dir() else (path, False)
 
 

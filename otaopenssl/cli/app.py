@@ -2,13 +2,14 @@
 
 import re
 import sys
-from collections.abc import Callable, Sequence
-from typing import Annotated
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
 
 from otaopenssl import __version__
-from otaopenssl.cli import commands, gateway_commands, terminal, text_commands
+from otaopenssl.cli import terminal
 from otaopenssl.cli.options import Directory, OpenSSL, Place
 from otaopenssl.errors import BadInput, Error, Interrupted, Unfit, quoted, reason
 from otaopenssl.interrupts import listening
@@ -16,20 +17,23 @@ from otaopenssl.interrupts import listening
 # The base of all usage errors has no public name in any version; BadParameter, which has one, derives from it.
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
-_COMMANDS: dict[str, Callable[..., None]] = {
-    "root": commands.root,
-    "server": commands.server,
-    "device": commands.device,
-    "fleet": commands.fleet,
-    "rehearse": commands.rehearse,
-    "show": commands.show,
-    "approve": text_commands.approve,
-    "audit": text_commands.audit,
+# The module that each command stands in, and its name there; only what is called is imported.
+_COMMANDS = {
+    "root": ("commands", "root"),
+    "server": ("commands", "server"),
+    "device": ("commands", "device"),
+    "fleet": ("commands", "fleet"),
+    "rehearse": ("commands", "rehearse"),
+    "show": ("commands", "show"),
+    "verify": ("overview_commands", "verify"),
+    "list": ("overview_commands", "list_devices"),
+    "approve": ("text_commands", "approve"),
+    "audit": ("text_commands", "audit"),
 }
 _GROUPS = {
-    "gateway": gateway_commands.gateway_app,
-    "procedure": text_commands.procedure_app,
-    "config": text_commands.config_app,
+    "gateway": ("gateway_commands", "gateway_app"),
+    "procedure": ("text_commands", "procedure_app"),
+    "config": ("text_commands", "config_app"),
 }
 
 
@@ -47,14 +51,16 @@ def _application(first: str | None) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_base)
-    if first in _COMMANDS:
-        app.command(first)(_COMMANDS[first])
-        return app
-    for name, command in _COMMANDS.items():
-        app.command(name)(command)
-    for name, group in _GROUPS.items():
-        app.add_typer(group, name=name)
+    for name, place in _COMMANDS.items():
+        if first == name or first not in _COMMANDS:
+            app.command(name)(_imported(*place))
+    for name, place in _GROUPS.items() if first not in _COMMANDS else ():
+        app.add_typer(_imported(*place), name=name)
     return app
+
+
+def _imported(module: str, name: str) -> Any:
+    return getattr(import_module(f"otaopenssl.cli.{module}"), name)
 
 
 def _print_version(wanted: bool) -> None:

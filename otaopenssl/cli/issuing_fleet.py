@@ -1,7 +1,6 @@
 """The command that makes many devices: which ones, how far it is, and what came of them."""
 
 import os
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +12,8 @@ from otaopenssl.account import Result
 from otaopenssl.cli import gating, session, terminal
 from otaopenssl.cli.asked_gateway import gateway_order
 from otaopenssl.cli.defaults import Defaults
-from otaopenssl.cli.options import MOST_JOBS, Asking, Running
+from otaopenssl.cli.numbers import jobs_of, number
+from otaopenssl.cli.options import Asking, Running
 from otaopenssl.cli.progress import Progress, progress
 from otaopenssl.errors import BadInput, Error, Interrupted, NotApproved, PartlyFailed, Unfit, quoted, raise_all
 from otaopenssl.fleet import FleetOrder, Summary
@@ -84,7 +84,7 @@ def _order(running: Running, asking: Asking, options: FleetOptions) -> Iterator[
     """The fleet that the options mean, while its list is open. Raises every problem of theirs at once."""
     project_dir = session.project_dir(running.place)
     server_name = session.server_name(running)
-    checks = [(parse_server_name, server_name), (_count, options.quantity), (_jobs, options.jobs)]
+    checks = [(parse_server_name, server_name), (_count, options.quantity), (jobs_of, options.jobs)]
     problems = session.refusals(checks) + _contradictions(running, options)
     gateway = gateway_order(asking, project_dir, problems)
     raise_all(problems)
@@ -97,7 +97,7 @@ def _order(running: Running, asking: Asking, options: FleetOptions) -> Iterator[
             server=server,
             procedure=procedure,
             ids=ids,
-            jobs=len(os.sched_getaffinity(0)) if options.jobs is None else _jobs(options.jobs),
+            jobs=jobs_of(options.jobs),
             has_plan=options.quantity is not None,
             is_fail_fast=options.fail_fast,
             gateway=gateway,
@@ -133,18 +133,7 @@ def _ids(options: FleetOptions, project_dir: Path) -> IDList:
 
 
 def _count(value: str) -> int:
-    return _number("count", value, MOST_DEVICES)
-
-
-def _jobs(value: str) -> int:
-    return _number("jobs", value, MOST_JOBS)
-
-
-def _number(name: str, value: str, largest: int) -> int:
-    if not re.fullmatch(r"[0-9]{1,9}", value) or not 1 <= int(value) <= largest:
-        words = f"--{name} {quoted(value)} is no number from 1 to {largest}"
-        raise BadInput(words, hint=f"give '--{name} N'")
-    return int(value)
+    return number("count", value, MOST_DEVICES)
 
 
 def _issued_list(options: FleetOptions, order: FleetOrder) -> IssuedList | None:

@@ -1,0 +1,110 @@
+"""The command that lists the devices and when their certificates expire."""
+
+import csv
+import io
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from otaopenssl.cli import session, terminal
+from otaopenssl.cli.defaults import Defaults
+from otaopenssl.cli.numbers import number
+from otaopenssl.cli.options import Running
+from otaopenssl.device_files import naming_of
+from otaopenssl.device_index import stock
+from otaopenssl.errors import BadInput, Failed, raise_all
+from otaopenssl.ids import parse_server_name
+from otaopenssl.inventory import Listed, Selection, State
+from otaopenssl.layout import Server
+from otaopenssl.outputs import serial_hex
+
+_MOST_DAYS = 36_500
+_HEAD = ("uuid", "device ID", "serial number", "not after", "days left", "state")
+
+
+class Listing(NamedTuple):
+    """The options that this command alone has, as they were given."""
+
+    expiring: str | None
+    only_expired: bool
+    as_csv: bool
+
+
+def list_devices(running: Running, options: Listing) -> None:
+    """Print the devices. Raises Failed where it was asked what expires, and something does."""
+    running = Defaults(running.place).running(running)
+    server, selection = _order(running, options)
+    text = session.procedure(running).text("device.sh")
+    listed = list(selection.of(stock(server, naming_of(text))))
+    if running.json:
+        terminal.result_json({"devices": [_document(one) for one in listed]})
+    elif options.as_csv:
+        terminal.result(_csv(listed))
+    elif listed:
+        terminal.result(terminal.columns([_HEAD, *map(_cells, listed)]))
+    unknown = sum(one.state is State.UNKNOWN for one in listed)
+    if unknown:
+        quantity = "1 device has" if unknown == 1 else f"{unknown} devices have"
+        terminal.warn(f"{quantity} no certificate that can be read: see 'otaopenssl verify --all'")
+    if options.expiring is not None and listed:
+        quantity = "1 device expires" if len(listed) == 1 else f"{len(listed)} devices expire"
+        raise Failed(f"{quantity} within {options.expiring} days", hint="have new certificates made before")
+
+
+def _order(running: Running, options: Listing) -> tuple[Server, Selection]:
+    """The server and what is asked for. Raises every problem of the options at once."""
+    here = session.project_dir(running.place)
+    checks = [(parse_server_name, session.server_name(running)), (_days, options.expiring)]
+    problems = session.refusals(checks)
+    if options.expiring is not None and options.only_expired:
+        hint = "'--expiring 0' lists what has expired, and ends with exit status 1"
+        problems.append(BadInput("both '--expiring' and '--expired' are given", hint=hint))
+    if options.as_csv and running.json:
+        problems.append(BadInput("both '--csv' and '--json' are given", hint="give one of them"))
+    raise_all(problems)
+    server = Server(here, parse_server_name(session.server_name(running)))
+    days = None if options.expiring is None else _days(options.expiring)
+    return server, Selection(datetime.now(UTC), days, options.only_expired)
+
+
+def _days(value: str) -> int:
+    return number("expiring", value, _MOST_DAYS, smallest=0)
+
+
+def _cells(one: Listed) -> tuple[str, ...]:
+    device = one.device
+    return (
+        device.uuid,
+        device.device_id or "",
+        "" if device.serial is None else serial_hex(device.serial),
+        "" if device.not_after is None else f"{device.not_after:%Y-%m-%d %H:%M:%S} UTC",
+        "" if one.days_left is None else str(one.days_left),
+        device.fault or one.state.value,
+    )
+
+
+def _document(one: Listed) -> dict[str, object]:
+    """A device for programs: times in ISO 8601 UTC, the serial number in hexadecimal."""
+    device = one.device
+    return {
+        "uuid": device.uuid,
+        "device_id": device.device_id,
+        "serial": None if device.serial is None else serial_hex(device.serial),
+        "not_before": None if device.not_before is None else device.not_before.isoformat(),
+        "not_after": None if device.not_after is None else device.not_after.isoformat(),
+        "days_left": one.days_left,
+        "state": one.state.value,
+        "sha256": device.sha256,
+        "fault": device.fault or None,
+    }
+
+
+def _csv(listed: Iterable[Listed]) -> str:
+    names = ("uuid", "device_id", "serial", "not_after", "days_left", "state", "sha256")
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(names)
+    for one in listed:
+        document = _document(one)
+        writer.writerow(["" if document[name] is None else document[name] for name in names])
+    return file.getvalue()

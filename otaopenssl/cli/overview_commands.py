@@ -1,0 +1,81 @@
+"""What a user can say to see and check what there is: each command's options and help."""
+
+from typing import Annotated
+
+import typer
+
+from otaopenssl.cli.options import (
+    Directory,
+    DryRun,
+    Json,
+    OpenSSL,
+    ProcedureName,
+    Running,
+    ServerName,
+    Verbose,
+)
+
+
+def verify(
+    context: typer.Context,
+    targets: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[UUID|PATH]...", help="Devices, by UUID or by directory.", show_default=False),
+    ] = None,
+    all_devices: Annotated[bool, typer.Option("--all", help="Every device of the server.")] = False,
+    jobs: Annotated[
+        str | None, typer.Option("--jobs", "-j", metavar="J", help="So many at a time.  [default: one a core]")
+    ] = None,
+    server_name: ServerName = None,
+    procedure: ProcedureName = None,
+    dry_run: DryRun = False,
+    json: Json = False,
+    verbose: Verbose = False,
+    directory: Directory = None,
+    openssl: OpenSSL = None,
+) -> None:
+    """Verify that devices are whole and right.
+
+    Holds each device directory against the audited text, ca.crt, the other devices and the records: its files and
+    their modes, whether keys, CSR and certificate belong together, what the certificate says, and whether a gateway
+    would accept it today. Prints every finding with its code (docs/findings.md); exit 1 if there is a fault.
+
+    \b
+    Example:
+      otaopenssl verify --all
+    """
+    from otaopenssl.cli import verifying
+
+    place = context.obj.narrowed(directory, openssl)
+    running = Running(place, server_name, procedure, dry_run, json=json, verbose=verbose)
+    verifying.verify(running, verifying.Verifying(tuple(targets or ()), all_devices, jobs))
+
+
+def list_devices(
+    context: typer.Context,
+    expiring: Annotated[
+        str | None,
+        typer.Option(
+            "--expiring", metavar="DAYS", help="Those alone that expire within so many days; exit 1 if there are any."
+        ),
+    ] = None,
+    expired: Annotated[bool, typer.Option("--expired", help="Those alone that have expired.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV with a head.")] = False,
+    server_name: ServerName = None,
+    procedure: ProcedureName = None,
+    json: Json = False,
+    directory: Directory = None,
+) -> None:
+    """List the devices and when their certificates expire.
+
+    Prints a line for each device directory: UUID, device ID, serial number, expiry, days left and state. Runs no
+    openssl. Sorted by UUID; with --expiring or --expired by what expires first.
+
+    \b
+    Example:
+      otaopenssl list --expiring 30
+    """
+    from otaopenssl.cli import listing
+
+    running = Running(context.obj.narrowed(directory), server_name, procedure, json=json)
+    listing.list_devices(running, listing.Listing(expiring, expired, csv))

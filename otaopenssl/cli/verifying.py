@@ -1,0 +1,145 @@
+"""The command that verifies devices: which ones, how far it is, and what was found."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import NamedTuple
+
+from otaopenssl import verify as verifies
+from otaopenssl.cli import asking, gating, session, terminal
+from otaopenssl.cli.defaults import Defaults
+from otaopenssl.cli.numbers import jobs_of
+from otaopenssl.cli.options import Running
+from otaopenssl.cli.progress import Progress, progress
+from otaopenssl.errors import BadInput, Error, Failed, raise_all
+from otaopenssl.findings import Code, Finding, Severity
+from otaopenssl.ids import parse_server_name
+from otaopenssl.layout import Server
+from otaopenssl.targets import device_directory
+from otaopenssl.verify import Checked, Verified, VerifyOrder
+
+_WIDEST_UUID = 36
+
+
+class Verifying(NamedTuple):
+    """The arguments and options that this command alone has, as they were given."""
+
+    targets: tuple[str, ...]
+    is_all: bool
+    jobs: str | None
+
+
+def verify(running: Running, options: Verifying) -> None:
+    """Print what was found of the devices. Raises Failed where there is a fault."""
+    defaults = Defaults(running.place)
+    running = defaults.running(running)
+    order = _order(running, options._replace(jobs=defaults.jobs(options.jobs)))
+    if running.dry_run:
+        asking.print_questions(running, order.server, verifies.questions(order))
+        return
+    permission = gating.admitted(running, order.server, None)
+    order.procedure.check_all()
+    is_many = order.paths is None
+    with progress(verifies.total(order)) if is_many else nullcontext() as shown:
+        told = _Told(shown, is_printing=is_many and not running.json)
+        verified = verifies.verify(order, gating.launcher(running, order.server, permission), told.tell)
+    if running.json:
+        terminal.result_json(_document(verified, told.checked))
+    elif not is_many:
+        terminal.result(terminal.columns([row for one in told.checked for row in _rows(one)]))
+    _summarise(verified, told.warnings if is_many else {})
+
+
+class _Told:
+    """Keeps what was found, and prints faults at once where there are many devices."""
+
+    def __init__(self, shown: Progress | None, *, is_printing: bool) -> None:
+        self._shown = shown
+        self._is_printing = is_printing
+        self._done = 0
+        self._faulty = 0
+        self.checked: list[Checked] = []
+        self.warnings: dict[Code, int] = {}
+
+    def tell(self, checked: Sequence[Checked]) -> None:
+        for one in checked:
+            faults = [finding for finding in one.findings if _is_fault(finding)]
+            for finding in one.findings:
+                if not _is_fault(finding):
+                    self.warnings[finding.code] = self.warnings.get(finding.code, 0) + 1
+            self._faulty += bool(faults)
+            if self._is_printing:
+                for finding in faults:
+                    device, *rest = _row(finding)
+                    terminal.result(terminal.columns([(f"{device:<{_WIDEST_UUID}}", *rest)]))
+            else:
+                self.checked.append(one)
+        self._done += len(checked)
+        if self._shown is not None:
+            self._shown.show(self._done, self._faulty)
+
+
+def _rows(checked: Checked) -> list[tuple[str, ...]]:
+    return [_row(finding) for finding in checked.findings] or [(checked.device, "ok", "", "")]
+
+
+def _row(finding: Finding) -> tuple[str, str, str, str]:
+    return finding.device, finding.code.severity.value, finding.code.value, finding.words
+
+
+def _is_fault(finding: Finding) -> bool:
+    return finding.code.severity is Severity.FAULT
+
+
+def _order(running: Running, options: Verifying) -> VerifyOrder:
+    """What the options mean. Raises every problem of theirs at once."""
+    here = session.project_dir(running.place)
+    checks = [(parse_server_name, session.server_name(running)), (jobs_of, options.jobs)]
+    problems = session.refusals(checks)
+    if options.is_all == bool(options.targets):
+        words = "both '--all' and devices are given" if options.is_all else "no devices are named"
+        problems.append(BadInput(words, hint="name devices, by UUID or directory, or give '--all'"))
+    raise_all(problems)
+    server = Server(here, parse_server_name(session.server_name(running)))
+    paths = None if options.is_all else _paths(server, options.targets)
+    return VerifyOrder(server, session.procedure(running), paths, jobs_of(options.jobs))
+
+
+def _paths(server: Server, targets: Sequence[str]) -> list[Path]:
+    """The device directories that the arguments mean, each once. Raises BadInput and Unfit, all at once."""
+    problems: list[Error] = []
+    found: dict[Path, None] = {}
+    for target in targets:
+        try:
+            found[device_directory(server, target)] = None
+        except Error as problem:
+            problems.append(problem)
+    raise_all(problems)
+    return list(found)
+
+
+def _document(verified: Verified, checked: Sequence[Checked]) -> dict[str, object]:
+    """What was found, for programs."""
+    findings = [
+        {
+            "device": finding.device,
+            "severity": finding.code.severity.value,
+            "code": finding.code.value,
+            "finding": finding.words,
+        }
+        for one in checked
+        for finding in one.findings
+    ]
+    counts = {"devices": verified.devices, "faulty": verified.faulty, "faults": verified.faults}
+    return {"holds": not verified.faults, **counts, "findings": findings}
+
+
+def _summarise(verified: Verified, warnings: Mapping[Code, int]) -> None:
+    quantity = f"{verified.devices} device{'' if verified.devices == 1 else 's'}"
+    for code, count in sorted(warnings.items()):
+        terminal.warn(f"{code.value}: {count} of {quantity}: {code.meaning}")
+    if verified.faults:
+        faults = "1 fault" if verified.faults == 1 else f"{verified.faults} faults"
+        words = f"{quantity} verified: {faults}, in {verified.faulty} of them"
+        raise Failed(words, hint="docs/findings.md tells what each code means, and what to do")
+    terminal.note(f"{quantity} verified: all that must hold holds")

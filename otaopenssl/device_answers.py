@@ -1,0 +1,103 @@
+"""What openssl says of a device's certificate, CSR and keys: its report, and the public key that each holds."""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from otaopenssl.device_files import Role
+from otaopenssl.errors import quoted
+from otaopenssl.outputs import (
+    CertificateReport,
+    common_names,
+    first_complaint,
+    parse_certificate_report,
+    pem_blocks,
+)
+from otaopenssl.questions import CERTIFICATE_AND_KEY, KEY_CHECK, REQUEST_CHECK
+from otaopenssl.runner import Finished, Runner, describe_statuses
+
+_PUBLIC_KEY = "PUBLIC KEY"
+QUESTION_BY_ROLE = {
+    Role.CERTIFICATE: CERTIFICATE_AND_KEY,
+    Role.REQUEST: REQUEST_CHECK,
+    Role.KEY: KEY_CHECK,
+    Role.SOURCE_KEY: KEY_CHECK,
+}
+
+
+class Certificate(NamedTuple):
+    """What openssl says of a certificate; ``fault`` is why that is nothing."""
+
+    report: CertificateReport | None
+    public_key: bytes | None
+    fault: str = ""
+
+
+class Request(NamedTuple):
+    """What openssl says of a CSR: its names (CN), whether its signature is right, its public key; or why nothing."""
+
+    common_names: tuple[str, ...]
+    is_signed: bool
+    public_key: bytes | None
+    fault: str = ""
+
+
+class Key(NamedTuple):
+    """The public half of a private key, once openssl has found it valid; or why there is none."""
+
+    public_key: bytes | None
+    fault: str = ""
+
+
+def certificate(runner: Runner, path: str, cwd: Path) -> Certificate:
+    """The certificate at ``path``. Raises Failed where no openssl ends."""
+    finished = runner.ask(CERTIFICATE_AND_KEY, path, cwd=cwd)
+    report, public_key = parse_certificate_report(_text(finished)), _public_key(finished)
+    if not finished.is_good or report is None or public_key is None:
+        return Certificate(None, None, _why(finished))
+    return Certificate(report, public_key)
+
+
+def request(runner: Runner, path: str, cwd: Path) -> Request:
+    """The CSR at ``path``. Raises Failed where no openssl ends."""
+    finished = runner.ask(REQUEST_CHECK, path, cwd=cwd)
+    public_key = _public_key(finished)
+    subject = re.search(r"^subject= ?(.*)$", _text(finished), re.MULTILINE)
+    # Where it is wrong, 1.1.1 and 3.0 end with 0; where it is right, the words stand in one stream or the other.
+    words = re.search(
+        rb"^(?:Certificate request self-signature )?verify (OK|failure)\r?$", _both(finished), re.MULTILINE
+    )
+    if public_key is None or subject is None or words is None:
+        return Request((), is_signed=False, public_key=None, fault=_why(finished))
+    return Request(common_names(subject[1]), words[1] == b"OK", public_key)
+
+
+def key(runner: Runner, path: str, cwd: Path) -> Key:
+    """The private key at ``path``. Raises Failed where no openssl ends."""
+    finished = runner.ask(KEY_CHECK, path, cwd=cwd)
+    public_key = _public_key(finished)
+    # 1.1.1 cannot tell of some kinds of keys, which have nothing to be told of.
+    is_valid = re.search(rb"^Key is valid$|operation not supported for this keytype", _both(finished), re.MULTILINE)
+    if public_key is None or not is_valid:
+        return Key(None, "it is no valid key" if public_key is not None else _why(finished))
+    return Key(public_key)
+
+
+def _public_key(finished: Finished) -> bytes | None:
+    """The public key that was printed; None where it is not just one, since a name may look like another."""
+    found = [block.der for block in pem_blocks(finished.stdout) if block.label == _PUBLIC_KEY]
+    return found[0] if len(found) == 1 else None
+
+
+def _why(finished: Finished) -> str:
+    if min(finished.statuses) < 0:
+        return f"it {describe_statuses(finished)}"
+    return first_complaint(finished.stderr) or f"what it says of it cannot be read: {quoted(finished.shown())}"
+
+
+def _both(finished: Finished) -> bytes:
+    return finished.stdout + b"\n" + finished.stderr
+
+
+def _text(finished: Finished) -> str:
+    return finished.stdout.decode("utf-8", "replace")

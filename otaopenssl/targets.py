@@ -1,0 +1,42 @@
+"""What a user means by naming a device: a UUID, else a path."""
+
+import os
+from pathlib import Path
+
+from otaopenssl.errors import BadInput, Unfit, quoted
+from otaopenssl.ids import parse_device_uuid
+from otaopenssl.layout import Server
+
+
+def target_path(server: Server, target: str) -> Path:
+    """The path that a device UUID or a path means: something is there, perhaps a link that leads nowhere.
+
+    A target with a slash in it, or that is no device UUID, is a path. Raises BadInput; Unfit where nothing is.
+    """
+    path = server.project_dir / target
+    if "/" not in target:
+        try:
+            path = server.device_path(parse_device_uuid(target))
+        except BadInput as error:
+            if not target or "\0" in target or not os.path.lexists(path):
+                raise error from None
+        if not os.path.lexists(path) and os.path.lexists(server.project_dir / target):
+            path = server.project_dir / target
+    if "\0" in target or not os.path.lexists(path):
+        raise Unfit(
+            f"no device or certificate {quoted(target)}: {quoted(server.shown(path))} is not there",
+            hint="give the UUID of a device, its directory or a certificate file",
+        )
+    return path
+
+
+def device_directory(server: Server, target: str) -> Path:
+    """The device directory that a device UUID or a path means, its name the device's.
+
+    What lies among the devices is taken for one, whatever it is. Raises BadInput, and Unfit where there is none.
+    """
+    path = Path(os.path.normpath(target_path(server, target)))
+    if path.parent != server.devices_dir and not path.is_dir():
+        words = f"{quoted(target)} is no device directory"
+        raise Unfit(words, hint="give the UUID of a device, or its directory")
+    return path

@@ -1,0 +1,194 @@
+"""One use case: device directories, one or all, each held against all that must be true of it."""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from otaopenssl import fleet_root
+from otaopenssl.certificate_rules import ca_findings
+from otaopenssl.device_check import DeviceCheck, Standard, questions_about
+from otaopenssl.device_files import naming_of
+from otaopenssl.device_index import stock
+from otaopenssl.device_verdicts import Verdict, accepted_of, judged
+from otaopenssl.digest import sha256
+from otaopenssl.errors import Failed
+from otaopenssl.findings import FLEET_ROOT, Code, Finding, Severity
+from otaopenssl.gateway_root_rules import RootRules
+from otaopenssl.interrupts import held
+from otaopenssl.layout import Server
+from otaopenssl.program import Launch
+from otaopenssl.questions import CERTIFICATE_REPORT
+from otaopenssl.recorded_certificates import Recorded, recorded_certificates
+from otaopenssl.reports import ask_report
+from otaopenssl.runner import Runner
+from otaopenssl.steps import Text
+from otaopenssl.stock import device_names, strangers
+from otaopenssl.texts import Procedure
+
+# Verified by one openssl; small enough to tell of devices as they are done.
+_BLOCK = 16
+_WAITING_BLOCKS = 2
+RECORDS = "records"
+
+
+class VerifyOrder(NamedTuple):
+    """Which device directories to verify: these, or all of the server where there are none; so many at a time."""
+
+    server: Server
+    procedure: Procedure
+    paths: Sequence[Path] | None
+    jobs: int
+
+
+class Checked(NamedTuple):
+    """What was found of one device; the device is FLEET_ROOT, or RECORDS, where it is about none in particular."""
+
+    device: str
+    findings: list[Finding]
+
+
+class Verified(NamedTuple):
+    """How many devices were verified, how many faults were found, and in how many devices."""
+
+    devices: int
+    faults: int
+    faulty: int
+
+
+def total(order: VerifyOrder) -> int:
+    """How many devices there are to verify. Raises Unfit where there is no devices directory."""
+    return len(_paths(order))
+
+
+def verify(order: VerifyOrder, launch: Launch, tell: Callable[[Sequence[Checked]], None]) -> Verified:
+    """What holds of the devices; ``tell`` is called with what was found of them, in the order of their names.
+
+    Nothing is changed. Raises BadInput (texts), Unfit (no openssl, no devices, no ca.crt) or NotApproved.
+    """
+    text = order.procedure.text("device.sh")
+    server = order.server
+    paths = _paths(order)
+    runner = launch()
+    standard, found = _standard(server, text, runner)
+    if order.paths is None:
+        found += [Checked(name, [_stranger(name, is_link=is_link)]) for name, is_link in strangers(server).items()]
+    count = _Count()
+    if found:
+        count.add(found)
+        tell(found)
+    for checked in _through(standard, paths, runner, order.jobs):
+        count.add(checked)
+        tell(checked)
+    return Verified(len(paths), count.faults, count.faulty)
+
+
+def questions(order: VerifyOrder) -> list[tuple[str, ...]]:
+    """What openssl would be asked about the devices, each alone. Raises BadInput, and Unfit where there are none."""
+    server, text = order.server, order.procedure.text("device.sh")
+    about_ca = CERTIFICATE_REPORT.argv(file=server.shown(server.ca_crt_path))
+    return [about_ca, *(argv for path in _paths(order) for argv in questions_about(server, text, path))]
+
+
+def _paths(order: VerifyOrder) -> Sequence[Path]:
+    if order.paths is not None:
+        return order.paths
+    return [order.server.devices_dir / name for name in device_names(order.server)]
+
+
+def _stranger(name: str, *, is_link: bool) -> Finding:
+    if is_link:
+        return Finding(name, Code.DIRECTORY_KIND, "it is a link, expected a directory")
+    return Finding(name, Code.DIRECTORY_NAME, "its name is no device UUID")
+
+
+class _Count:
+    def __init__(self) -> None:
+        self.faults = 0
+        self.faulty = 0
+
+    def add(self, checked: Sequence[Checked]) -> None:
+        for one in checked:
+            faults = sum(finding.code.severity is Severity.FAULT for finding in one.findings)
+            self.faults += faults
+            self.faulty += faults > 0
+
+
+def _standard(server: Server, text: Text, runner: Runner) -> tuple[Standard, list[Checked]]:
+    """What devices are held against, and what is wrong with that."""
+    ca_crt = fleet_root.read_certificate(server)
+    shown = server.shown(server.ca_crt_path)
+    report, _ = ask_report(runner, shown, cwd=server.project_dir, shown=shown)
+    found = [Finding(FLEET_ROOT, code, words) for code, words in ca_findings(report, datetime.now(UTC))]
+    recorded: Recorded | None = None
+    checked: list[Checked] = []
+    try:
+        recorded = recorded_certificates(server)
+    except (OSError, ValueError) as error:
+        words = f"the records cannot be read: {error}; see 'otaopenssl audit'"
+        checked.append(Checked(RECORDS, [Finding(RECORDS, Code.NOT_VERIFIED, words)]))
+    last = None if recorded is None else recorded.last.get(None)
+    if last is not None and last.hex() != sha256(ca_crt.blocks[0].der or b""):
+        found.append(Finding(FLEET_ROOT, Code.RECORDED_OTHER, "it is another than recorded"))
+    if found:
+        checked.append(Checked(FLEET_ROOT, found))
+    twins = _twins(server, text)
+    return Standard(server, text, report, ca_crt, twins, recorded, RootRules(server.project_dir)), checked
+
+
+def _twins(server: Server, text: Text) -> dict[int, tuple[str, ...]]:
+    """The devices that share a serial number, by that."""
+    first: dict[int, str] = {}
+    twins: dict[int, tuple[str, ...]] = {}
+    for device in stock(server, naming_of(text)):
+        if device.serial is None:
+            continue
+        if device.serial in first:
+            twins[device.serial] = (*twins.get(device.serial, (first[device.serial],)), device.uuid)
+        else:
+            first[device.serial] = device.uuid
+    return twins
+
+
+def _through(standard: Standard, paths: Sequence[Path], runner: Runner, jobs: int) -> Iterator[list[Checked]]:
+    """What was found of the devices, a block after another, while the next ones are at work."""
+    rest = iter(paths)
+    at_work: deque[Future[list[Checked]]] = deque()
+    with ExitStack() as at_last:
+        workers = at_last.enter_context(ThreadPoolExecutor(jobs))
+        at_last.callback(lambda: [future.cancel() for future in at_work])
+        while True:
+            while len(at_work) < jobs + _WAITING_BLOCKS and (block := list(islice(rest, _BLOCK))):
+                with held():
+                    at_work.append(workers.submit(_block, standard, block, runner))
+            if not at_work:
+                return
+            yield at_work[0].result()
+            at_work.popleft()
+
+
+def _block(standard: Standard, paths: Sequence[Path], runner: Runner) -> list[Checked]:
+    checks = [DeviceCheck(standard, path, runner) for path in paths]
+    named = [check.certificate_path for check in checks]
+    there = [path for path in named if path is not None]
+    accepted: set[str] = set()
+    # Where that fails each is asked about alone, and tells of it.
+    with suppress(Failed):
+        accepted = accepted_of(runner, standard.server, there) if there else set()
+    return [
+        Checked(path.name, check.findings(_verdict(standard, runner, name, accepted)))
+        for path, check, name in zip(paths, checks, named, strict=True)
+    ]
+
+
+def _verdict(standard: Standard, runner: Runner, path: str | None, accepted: set[str]) -> Verdict:
+    if path is None or path in accepted:
+        return Verdict(is_accepted=True)
+    try:
+        return judged(runner, standard.server, path)
+    except Failed as error:
+        return Verdict(is_accepted=False, broken=error)
