@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ COLOURS = {"ok": 32, "problem": 31, "warning": 33}
 ESCAPED = [*ROWS[:2], ("warning", "SAJWA1C78D8V38055", "", r"a\x1b[31mb\nc\x9b")]
 
 
-def program(rows: list[tuple[str, ...]], *before: str) -> list[str]:
+def program(rows: Sequence[tuple[str, ...]], *before: str) -> list[str]:
     """A program that prints the rows as a table."""
     script = "\n".join(
         [

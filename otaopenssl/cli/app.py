@@ -1,5 +1,6 @@
 """The typer application: its commands, and how an error becomes a line and an exit status."""
 
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -9,7 +10,7 @@ import typer
 
 from otaopenssl import __version__
 from otaopenssl.cli import commands, gateway_commands, terminal, text_commands
-from otaopenssl.cli.options import Directory, OpenSSL, Place
+from otaopenssl.cli.options import COMPLETION_VARIABLE, Directory, OpenSSL, Place
 from otaopenssl.errors import BadInput, Error, Interrupted, Unfit, quoted, reason
 from otaopenssl.interrupts import listening
 
@@ -31,9 +32,11 @@ _GROUPS = {
     "procedure": text_commands.procedure_app,
     "config": text_commands.config_app,
 }
+# Of typer, which writes the shells' scripts.
+_COMPLETION_OPTIONS = {"--install-completion", "--show-completion"}
 
 
-def _application(first: str | None) -> typer.Typer:
+def application(first: str | None) -> typer.Typer:
     """The application; where the first word of a command line is a command, without the others.
 
     Making those ready as well would be a part of each device's time.
@@ -80,6 +83,10 @@ def run(arguments: Sequence[str], dropped: Sequence[str] = ()) -> int:
         # Paths may hold any bytes, and a locale must not make a message fail.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="surrogateescape")
+    if os.environ.get(COMPLETION_VARIABLE):
+        from otaopenssl.cli import completion
+
+        return completion.answer(application(None))
     try:
         with listening():
             if dropped:
@@ -94,7 +101,11 @@ def _run(arguments: Sequence[str]) -> int:
     try:
         if sys.stdout is None:
             raise Unfit("standard output is closed", hint="give the result a place to go, such as >/dev/null")
-        app = _application(arguments[0] if arguments else None)
+        app = application(arguments[0] if arguments else None)
+        if _COMPLETION_OPTIONS & set(arguments[:1]):
+            from otaopenssl.cli import completion
+
+            return completion.script(app, arguments)
         returned = app(list(arguments), prog_name="otaopenssl", standalone_mode=False)
     except _UsageError as error:
         failure: Error = _usage_error(error)

@@ -20,6 +20,7 @@ from otaopenssl.cli.options import (
     Style,
     Timeout,
     Verbose,
+    device_uuids,
 )
 
 gateway_app = typer.Typer(help="The device gateway: its address and its root certificate.", rich_markup_mode=None)
@@ -52,7 +53,10 @@ def gateway_root(
     uuid: Annotated[
         str | None,
         typer.Option(
-            "--uuid", metavar="UUID", help="Put root.crt into the directory of this device.  [env var: DEVICE_UUID]"
+            "--uuid",
+            metavar="UUID",
+            autocompletion=device_uuids,
+            help="Put root.crt into the directory of this device.  [env var: DEVICE_UUID]",
         ),
     ] = None,
     out: Annotated[str | None, typer.Option("--out", metavar="FILE", help="Write it into this file instead.")] = None,

@@ -11,6 +11,36 @@ if TYPE_CHECKING:
     from otaopenssl.settings import Seal
 
 MOST_JOBS = 256
+# The variable by which typer's scripts ask for completions.
+COMPLETION_VARIABLE = "_OTAOPENSSL_COMPLETE"
+
+
+def device_uuids(context: typer.Context, begun: str) -> list[str]:
+    """The devices that are there, for a shell's completion."""
+    from otaopenssl.cli import completion
+
+    return completion.device_uuids(context, begun)
+
+
+def record_names(context: typer.Context, begun: str) -> list[str]:
+    """The records that are there, for a shell's completion."""
+    from otaopenssl.cli import completion
+
+    return completion.record_names(context, begun)
+
+
+def procedures(context: typer.Context, begun: str) -> list[str]:
+    """The procedures that are there, for a shell's completion."""
+    from otaopenssl.cli import completion
+
+    return completion.procedures(context, begun)
+
+
+def _server_names(context: typer.Context, begun: str) -> list[str]:
+    from otaopenssl.cli import completion
+
+    return completion.server_names(context, begun)
+
 
 Directory = Annotated[
     str | None, typer.Option("-C", metavar="DIR", help="Work in this project directory.  [default: the current one]")
@@ -24,6 +54,7 @@ ServerName = Annotated[
     typer.Option(
         "--server-name",
         metavar="NAME",
+        autocompletion=_server_names,
         help="The server's directory.  [env var: SERVER_NAME; default: myservername]",
     ),
 ]
@@ -32,6 +63,7 @@ ProcedureName = Annotated[
     typer.Option(
         "--procedure",
         metavar="NAME|DIR",
+        autocompletion=procedures,
         help="The audited texts: a built-in name, or a directory of your own.  [default: ota-connect-2019.7]",
     ),
 ]

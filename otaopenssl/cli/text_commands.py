@@ -12,6 +12,9 @@ from otaopenssl.cli.options import (
     ProcedureName,
     Running,
     ServerName,
+    device_uuids,
+    procedures,
+    record_names,
     seal_of,
 )
 
@@ -19,7 +22,10 @@ procedure_app = typer.Typer(help="The audited texts: the commands that run, and 
 config_app = typer.Typer(help="The OpenSSL configuration files in certs/.", rich_markup_mode=None)
 
 ProcedureArgument = Annotated[
-    str, typer.Argument(metavar="NAME|DIR", help="A built-in procedure, or a directory of texts.")
+    str,
+    typer.Argument(
+        metavar="NAME|DIR", autocompletion=procedures, help="A built-in procedure, or a directory of texts."
+    ),
 ]
 
 
@@ -140,14 +146,24 @@ def audit(
     context: typer.Context,
     records: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[RECORD]...", help="Records, by name or path; all where none is named."),
+        typer.Argument(
+            metavar="[RECORD]...",
+            autocompletion=record_names,
+            help="Records, by name or path; all where none is named.",
+        ),
     ] = None,
     trust: Annotated[
         str | None,
         typer.Option("--trust", metavar="CERT", help="The CA of the sealing certificates, or the one that seals."),
     ] = None,
     proof: Annotated[
-        str | None, typer.Option("--proof", metavar="UUID", help="Print the proof that a record tells of this device.")
+        str | None,
+        typer.Option(
+            "--proof",
+            metavar="UUID",
+            autocompletion=device_uuids,
+            help="Print the proof that a record tells of this device.",
+        ),
     ] = None,
     server_name: ServerName = None,
     json: Json = False,
