@@ -32,6 +32,12 @@ _GROUPS = {
     "procedure": text_commands.procedure_app,
     "config": text_commands.config_app,
 }
+_HELP = """Issue OTA device certificates by exactly the openssl commands that were audited.
+
+\b
+Example:
+  otaopenssl device --dry-run
+"""
 # Of typer, which writes the shells' scripts.
 _COMPLETION_OPTIONS = {"--install-completion", "--show-completion"}
 
@@ -43,7 +49,7 @@ def application(first: str | None) -> typer.Typer:
     """
     app = typer.Typer(
         name="otaopenssl",
-        help="Issue OTA device certificates by exactly the openssl commands that were audited.",
+        help=_HELP,
         # Plain help text: it is the same on every terminal, and starts 80 ms sooner.
         rich_markup_mode=None,
         pretty_exceptions_enable=False,

@@ -23,7 +23,13 @@ from otaopenssl.cli.options import (
     device_uuids,
 )
 
-gateway_app = typer.Typer(help="The device gateway: its address and its root certificate.", rich_markup_mode=None)
+_HELP = """The device gateway: its address and its root certificate.
+
+\b
+Example:
+  otaopenssl gateway url --credentials credentials.zip
+"""
+gateway_app = typer.Typer(help=_HELP, rich_markup_mode=None)
 
 
 @gateway_app.command("url")

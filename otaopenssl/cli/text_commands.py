@@ -18,8 +18,20 @@ from otaopenssl.cli.options import (
     seal_of,
 )
 
-procedure_app = typer.Typer(help="The audited texts: the commands that run, and no others.", rich_markup_mode=None)
-config_app = typer.Typer(help="The OpenSSL configuration files in certs/.", rich_markup_mode=None)
+_PROCEDURE_HELP = """The audited texts: the commands that run, and no others.
+
+\b
+Example:
+  otaopenssl procedure show
+"""
+_CONFIG_HELP = """The OpenSSL configuration files in certs/.
+
+\b
+Example:
+  otaopenssl config diff
+"""
+procedure_app = typer.Typer(help=_PROCEDURE_HELP, rich_markup_mode=None)
+config_app = typer.Typer(help=_CONFIG_HELP, rich_markup_mode=None)
 
 ProcedureArgument = Annotated[
     str,
