@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from otaopenssl.cli.options import (
+    DEVICES,
     Asking,
     CredentialsPath,
     Directory,
@@ -22,7 +23,6 @@ from otaopenssl.cli.options import (
     Style,
     Timeout,
     Verbose,
-    device_uuids,
     seal_of,
 )
 
@@ -208,7 +208,7 @@ def rehearse(
         typer.Option(
             "--uuid",
             metavar="UUID",
-            autocompletion=device_uuids,
+            autocompletion=DEVICES,
             help="The device; with --against one that is there.  [env var: DEVICE_UUID]",
         ),
     ] = None,
@@ -259,7 +259,7 @@ def show(
         str,
         typer.Argument(
             metavar="UUID|PATH",
-            autocompletion=device_uuids,
+            autocompletion=DEVICES,
             help="A device, its directory, or a certificate file.",
         ),
     ],

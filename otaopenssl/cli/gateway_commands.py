@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from otaopenssl.cli.options import (
+    DEVICES,
     Asking,
     CredentialsPath,
     Directory,
@@ -20,7 +21,6 @@ from otaopenssl.cli.options import (
     Style,
     Timeout,
     Verbose,
-    device_uuids,
 )
 
 _HELP = """The device gateway: its address and its root certificate.
@@ -61,7 +61,7 @@ def gateway_root(
         typer.Option(
             "--uuid",
             metavar="UUID",
-            autocompletion=device_uuids,
+            autocompletion=DEVICES,
             help="Put root.crt into the directory of this device.  [env var: DEVICE_UUID]",
         ),
     ] = None,

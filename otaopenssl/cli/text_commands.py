@@ -5,6 +5,9 @@ from typing import Annotated
 import typer
 
 from otaopenssl.cli.options import (
+    DEVICES,
+    PROCEDURES,
+    RECORDS,
     Directory,
     Json,
     OpenSSL,
@@ -12,9 +15,6 @@ from otaopenssl.cli.options import (
     ProcedureName,
     Running,
     ServerName,
-    device_uuids,
-    procedures,
-    record_names,
     seal_of,
 )
 
@@ -36,7 +36,7 @@ config_app = typer.Typer(help=_CONFIG_HELP, rich_markup_mode=None)
 ProcedureArgument = Annotated[
     str,
     typer.Argument(
-        metavar="NAME|DIR", autocompletion=procedures, help="A built-in procedure, or a directory of texts."
+        metavar="NAME|DIR", autocompletion=PROCEDURES, help="A built-in procedure, or a directory of texts."
     ),
 ]
 
@@ -160,7 +160,7 @@ def audit(
         list[str] | None,
         typer.Argument(
             metavar="[RECORD]...",
-            autocompletion=record_names,
+            autocompletion=RECORDS,
             help="Records, by name or path; all where none is named.",
         ),
     ] = None,
@@ -173,7 +173,7 @@ def audit(
         typer.Option(
             "--proof",
             metavar="UUID",
-            autocompletion=device_uuids,
+            autocompletion=DEVICES,
             help="Print the proof that a record tells of this device.",
         ),
     ] = None,
