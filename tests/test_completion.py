@@ -44,6 +44,8 @@ def stocked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (directory / "certs").mkdir()
     (directory / "own").mkdir()
     (directory / "own" / "device.sh").touch()
+    (directory / "$(touch evil)").mkdir()
+    (directory / "$(touch evil)" / "device.sh").touch()
     return directory
 
 

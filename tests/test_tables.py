@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -71,10 +72,21 @@ def test_plain_lines(tmp_path: Path) -> None:
     assert begins == {display_width(lines[0][: lines[0].index("name")])}
 
 
-def run_plain(cwd: Path) -> str:
-    import subprocess
+def test_wide_characters(tmp_path: Path) -> None:
+    """What follows wide and combining characters aligns, in a file and on a terminal."""
+    rows = [
+        ("ok", "測試設計", "end", ""),
+        ("ok", "plain ASCII", "end", ""),
+        ("ok", "cafe\N{COMBINING ACUTE ACCENT}", "end", ""),
+    ]
+    for shown in (run_plain(tmp_path, rows), without_colours(on_terminal(program(rows), tmp_path, 80))):
+        before = [line.partition("end")[0].replace("\N{COMBINING ACUTE ACCENT}", "") for line in shown.splitlines()[1:]]
+        assert len(set(map(display_width, before))) == 1, shown
 
-    ran = subprocess.run(program(ROWS), cwd=cwd, check=True, capture_output=True, text=True)
+
+def run_plain(cwd: Path, rows: Sequence[tuple[str, ...]] = ROWS) -> str:
+    """The table that a file gets."""
+    ran = subprocess.run(program(rows), cwd=cwd, check=True, capture_output=True, text=True)
     assert ran.stderr == "\n", "rich was imported for a file"
     return ran.stdout
 
