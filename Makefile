@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help device dry-run rehearse test lint bench clean
+.PHONY: help device dry-run rehearse test lint docs bench clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' '$(firstword $(MAKEFILE_LIST))' | expand -t 20
@@ -33,6 +33,9 @@ lint: $(VENV)/.dev ## check style and types
 	@$(BIN)/python -m ruff check .
 	@$(BIN)/python -m ruff format --check .
 	@$(BIN)/python -m mypy
+
+docs: $(VENV)/.dev ## write docs/commands.md anew from the help texts
+	@$(BIN)/python -m tests.help_pages
 
 bench: $(VENV)/.dev ## measure the tool against the guide's own script, side by side
 	@$(BIN)/python tests/bench.py $(ARGS)

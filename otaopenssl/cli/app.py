@@ -1,5 +1,6 @@
 """The typer application: its commands, and how an error becomes a line and an exit status."""
 
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ import typer
 
 from otaopenssl import __version__
 from otaopenssl.cli import terminal
-from otaopenssl.cli.options import Directory, OpenSSL, Place
+from otaopenssl.cli.options import COMPLETION_VARIABLE, Directory, OpenSSL, Place
 from otaopenssl.errors import BadInput, Error, Interrupted, Unfit, quoted, reason
 from otaopenssl.interrupts import listening
 
@@ -35,16 +36,24 @@ _GROUPS = {
     "procedure": ("text_commands", "procedure_app"),
     "config": ("text_commands", "config_app"),
 }
+_HELP = """Issue OTA device certificates by exactly the openssl commands that were audited.
+
+\b
+Example:
+  otaopenssl device --dry-run
+"""
+# Of typer, which writes the shells' scripts.
+_COMPLETION_OPTIONS = {"--install-completion", "--show-completion"}
 
 
-def _application(first: str | None) -> typer.Typer:
+def application(first: str | None) -> typer.Typer:
     """The application; where the first word of a command line is a command, without the others.
 
     Making those ready as well would be a part of each device's time.
     """
     app = typer.Typer(
         name="otaopenssl",
-        help="Issue OTA device certificates by exactly the openssl commands that were audited.",
+        help=_HELP,
         # Plain help text: it is the same on every terminal, and starts 80 ms sooner.
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
@@ -86,6 +95,10 @@ def run(arguments: Sequence[str], dropped: Sequence[str] = ()) -> int:
         # Paths may hold any bytes, and a locale must not make a message fail.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="surrogateescape")
+    if os.environ.get(COMPLETION_VARIABLE):
+        from otaopenssl.cli import completion
+
+        return completion.answer(application(None))
     try:
         with listening():
             if dropped:
@@ -100,7 +113,11 @@ def _run(arguments: Sequence[str]) -> int:
     try:
         if sys.stdout is None:
             raise Unfit("standard output is closed", hint="give the result a place to go, such as >/dev/null")
-        app = _application(arguments[0] if arguments else None)
+        app = application(arguments[0] if arguments else None)
+        if _COMPLETION_OPTIONS & set(arguments[:1]):
+            from otaopenssl.cli import completion
+
+            return completion.script(app, arguments)
         returned = app(list(arguments), prog_name="otaopenssl", standalone_mode=False)
     except _UsageError as error:
         failure: Error = _usage_error(error)

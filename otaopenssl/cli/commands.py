@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from otaopenssl.cli.options import (
+    DEVICES,
     Asking,
     CredentialsPath,
     Directory,
@@ -205,7 +206,10 @@ def rehearse(
     uuid: Annotated[
         str | None,
         typer.Option(
-            "--uuid", metavar="UUID", help="The device; with --against one that is there.  [env var: DEVICE_UUID]"
+            "--uuid",
+            metavar="UUID",
+            autocompletion=DEVICES,
+            help="The device; with --against one that is there.  [env var: DEVICE_UUID]",
         ),
     ] = None,
     port: Annotated[
@@ -251,7 +255,14 @@ def rehearse(
 
 def show(
     context: typer.Context,
-    target: Annotated[str, typer.Argument(metavar="UUID|PATH", help="A device, its directory, or a certificate file.")],
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="UUID|PATH",
+            autocompletion=DEVICES,
+            help="A device, its directory, or a certificate file.",
+        ),
+    ],
     server_name: ServerName = None,
     dry_run: DryRun = False,
     json: Json = False,

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from otaopenssl.cli.options import (
+    DEVICES,
     Asking,
     CredentialsPath,
     Directory,
@@ -22,7 +23,13 @@ from otaopenssl.cli.options import (
     Verbose,
 )
 
-gateway_app = typer.Typer(help="The device gateway: its address and its root certificate.", rich_markup_mode=None)
+_HELP = """The device gateway: its address and its root certificate.
+
+\b
+Example:
+  otaopenssl gateway url --credentials credentials.zip
+"""
+gateway_app = typer.Typer(help=_HELP, rich_markup_mode=None)
 
 
 @gateway_app.command("url")
@@ -52,7 +59,10 @@ def gateway_root(
     uuid: Annotated[
         str | None,
         typer.Option(
-            "--uuid", metavar="UUID", help="Put root.crt into the directory of this device.  [env var: DEVICE_UUID]"
+            "--uuid",
+            metavar="UUID",
+            autocompletion=DEVICES,
+            help="Put root.crt into the directory of this device.  [env var: DEVICE_UUID]",
         ),
     ] = None,
     out: Annotated[str | None, typer.Option("--out", metavar="FILE", help="Write it into this file instead.")] = None,

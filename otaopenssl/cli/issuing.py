@@ -24,7 +24,7 @@ def root(running: Running, *, if_missing: bool) -> None:
         terminal.result_json({"certificate": path, "is_new": made.is_new, **facts(made.report)})
         return
     if made.is_new:
-        until = f"{made.report.not_after:%Y-%m-%d}"
+        until = valid_until(made.report)
         terminal.note(f"made a self-signed fleet root CA, for trying things out: {path}, valid until {until}")
     terminal.result(path)
 

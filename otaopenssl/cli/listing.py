@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from otaopenssl.cli import session, terminal
 from otaopenssl.cli.defaults import Defaults
+from otaopenssl.cli.facts import moment
 from otaopenssl.cli.numbers import number
 from otaopenssl.cli.options import Running
 from otaopenssl.device_files import naming_of
@@ -19,6 +20,8 @@ from otaopenssl.layout import Server
 from otaopenssl.outputs import serial_hex
 
 _MOST_DAYS = 36_500
+# Of a year, as the guide's certificates are valid.
+_SOON_DAYS = 30
 _HEAD = ("uuid", "device ID", "serial number", "not after", "days left", "state")
 
 
@@ -41,7 +44,7 @@ def list_devices(running: Running, options: Listing) -> None:
     elif options.as_csv:
         terminal.result(_csv(listed))
     elif listed:
-        terminal.result(terminal.columns([_HEAD, *map(_cells, listed)]))
+        terminal.result(terminal.columns([_cells(one) for one in listed], _HEAD))
     unknown = sum(one.state is State.UNKNOWN for one in listed)
     if unknown:
         quantity = "1 device has" if unknown == 1 else f"{unknown} devices have"
@@ -71,16 +74,23 @@ def _days(value: str) -> int:
     return number("expiring", value, _MOST_DAYS, smallest=0)
 
 
-def _cells(one: Listed) -> tuple[str, ...]:
+def _cells(one: Listed) -> tuple[str | terminal.Marked, ...]:
     device = one.device
     return (
         device.uuid,
         device.device_id or "",
         "" if device.serial is None else serial_hex(device.serial),
-        "" if device.not_after is None else f"{device.not_after:%Y-%m-%d %H:%M:%S} UTC",
+        "" if device.not_after is None else moment(device.not_after),
         "" if one.days_left is None else str(one.days_left),
-        device.fault or one.state.value,
+        terminal.Marked(device.fault or one.state.value, _mark(one)),
     )
+
+
+def _mark(one: Listed) -> terminal.State:
+    if one.state is not State.VALID:
+        return terminal.State.PROBLEM
+    is_soon = one.days_left is not None and one.days_left < _SOON_DAYS
+    return terminal.State.WARNING if is_soon else terminal.State.OK
 
 
 def _document(one: Listed) -> dict[str, object]:

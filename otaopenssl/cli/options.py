@@ -8,9 +8,51 @@ import typer
 from otaopenssl.errors import BadInput
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from otaopenssl.settings import Seal
 
+    Propose = Callable[[typer.Context, str], list[str]]
+
 MOST_JOBS = 256
+# The variable by which typer's scripts ask for completions.
+COMPLETION_VARIABLE = "_OTAOPENSSL_COMPLETE"
+
+
+def _when_asked(propose: "Propose") -> "Propose | None":
+    """What proposes values to a shell, where one asks: typer would look into it at each start of the program."""
+    return propose if os.environ.get(COMPLETION_VARIABLE) else None
+
+
+def _device_uuids(context: typer.Context, begun: str) -> list[str]:
+    from otaopenssl.cli import completion
+
+    return completion.device_uuids(context, begun)
+
+
+def _record_names(context: typer.Context, begun: str) -> list[str]:
+    from otaopenssl.cli import completion
+
+    return completion.record_names(context, begun)
+
+
+def _procedures(context: typer.Context, begun: str) -> list[str]:
+    from otaopenssl.cli import completion
+
+    return completion.procedures(context, begun)
+
+
+def _server_names(context: typer.Context, begun: str) -> list[str]:
+    from otaopenssl.cli import completion
+
+    return completion.server_names(context, begun)
+
+
+# The autocompletion= of an option or argument that means something that is there.
+DEVICES = _when_asked(_device_uuids)
+RECORDS = _when_asked(_record_names)
+PROCEDURES = _when_asked(_procedures)
+_SERVERS = _when_asked(_server_names)
 
 Directory = Annotated[
     str | None, typer.Option("-C", metavar="DIR", help="Work in this project directory.  [default: the current one]")
@@ -24,6 +66,7 @@ ServerName = Annotated[
     typer.Option(
         "--server-name",
         metavar="NAME",
+        autocompletion=_SERVERS,
         help="The server's directory.  [env var: SERVER_NAME; default: myservername]",
     ),
 ]
@@ -32,6 +75,7 @@ ProcedureName = Annotated[
     typer.Option(
         "--procedure",
         metavar="NAME|DIR",
+        autocompletion=PROCEDURES,
         help="The audited texts: a built-in name, or a directory of your own.  [default: ota-connect-2019.7]",
     ),
 ]

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from otaopenssl.cli.options import (
+    DEVICES,
     Directory,
     DryRun,
     Json,
@@ -20,7 +21,12 @@ def verify(
     context: typer.Context,
     targets: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[UUID|PATH]...", help="Devices, by UUID or by directory.", show_default=False),
+        typer.Argument(
+            metavar="[UUID|PATH]...",
+            help="Devices, by UUID or by directory.",
+            show_default=False,
+            autocompletion=DEVICES,
+        ),
     ] = None,
     all_devices: Annotated[bool, typer.Option("--all", help="Every device of the server.")] = False,
     jobs: Annotated[

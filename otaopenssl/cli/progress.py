@@ -1,6 +1,5 @@
 """How far a long run is: a bar where people look at a terminal, a plain line now and then elsewhere."""
 
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -24,7 +23,7 @@ def progress(total: int) -> Iterator[Progress]:
     """A progress for the block; nothing of a bar is left behind."""
     # Rich comes with typer; where it was left out, lines do.
     try:
-        bar = _Bar(total) if _is_for_people() else None
+        bar = _Bar(total) if terminal.is_for_people(sys.stderr) else None
     except ImportError:
         bar = None
     if bar is None:
@@ -99,12 +98,6 @@ class _Bar:
     def show(self, done: int, failed: int) -> None:
         with suppress(OSError):
             self._bar.update(self._task, completed=done, pace=self._pace.words(done, failed), refresh=True)
-
-
-def _is_for_people() -> bool:
-    """Whether a bar, which moves the cursor, is wanted and shown."""
-    is_plain = os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") in ("dumb", "unknown")
-    return not is_plain and sys.stderr is not None and sys.stderr.isatty()
 
 
 def _duration(seconds: float) -> str:

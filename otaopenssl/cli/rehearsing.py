@@ -16,7 +16,7 @@ from otaopenssl.errors import BadInput, Error, Failed, quoted, raise_all
 from otaopenssl.gateway_root import DEFAULT_SECONDS
 from otaopenssl.ids import parse_device_uuid, parse_server_name, random_device_uuid
 from otaopenssl.layout import Server
-from otaopenssl.rehearsal import Rehearsal, Report
+from otaopenssl.rehearsal import Rehearsal, Report, Row
 
 
 class Rehearsing(NamedTuple):
@@ -48,11 +48,15 @@ def rehearse(running: Running, options: Rehearsing) -> None:
             {"tried": tried, "is_good": report.is_good, "warnings": report.warnings, "kept": options.keep}
         )
     else:
-        head = ("", "tried", "must be", "was")
-        terminal.result(terminal.columns([head, *(("ok" if r.is_good else "NOT", *r[:3]) for r in report.rows)]))
+        terminal.result(terminal.columns([_row(row) for row in report.rows], ("", "tried", "must be", "was")))
         if options.keep is not None:
             terminal.note(f"kept in {options.keep}")
     _judge(report)
+
+
+def _row(row: Row) -> tuple[str | terminal.Marked, ...]:
+    judged = terminal.Marked("ok", terminal.State.OK) if row.is_good else terminal.Marked("NOT", terminal.State.PROBLEM)
+    return (judged, row.what, row.expected, row.found)
 
 
 def _judge(report: Report) -> None:

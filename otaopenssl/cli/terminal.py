@@ -5,9 +5,11 @@ problems indented under it, and hints, which are actions.
 """
 
 import os
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TextIO
+from enum import Enum
+from typing import NamedTuple, TextIO
 
 from otaopenssl.errors import Error, Unfit, reason
 
@@ -39,17 +41,49 @@ def result_json(document: Mapping[str, object]) -> None:
     result(json.dumps(document, indent=2, ensure_ascii=True))
 
 
+class State(Enum):
+    """How good it is what a cell of a table says, as the colour that it gets."""
+
+    OK = "green"
+    WARNING = "yellow"
+    PROBLEM = "red"
+
+
+class Marked(NamedTuple):
+    """A cell with a colour; its text alone must say the same."""
+
+    text: str
+    state: State
+
+
 def table(rows: Mapping[str, str]) -> str:
-    """Lines of a name and a value, the values aligned."""
-    width = max(map(len, rows), default=0)
-    return "".join(f"{name:<{width}}  {_printable(value)}\n" for name, value in rows.items())
+    """Lines of a name and a value, the values aligned; see ``columns``."""
+    return columns(list(rows.items()))
 
 
-def columns(rows: Sequence[Sequence[str]]) -> str:
-    """Lines of aligned columns."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
-    return "".join(f"{_printable(line)}\n" for line in lines)
+def columns(rows: Sequence[Sequence[str | Marked]], head: Sequence[str] | None = None) -> str:
+    """Lines of aligned columns under their heads: a row a line, at least two spaces between columns.
+
+    On a terminal heads and states are shown as such, and cells are wrapped between words where the lines would be
+    longer than the terminal; a word is never broken, so that what is copied is whole. Every row has as many cells.
+    """
+    from otaopenssl.cli import tables
+
+    cells = [[_cell(cell) for cell in row] for row in rows]
+    heads = [] if head is None else [[_cell(cell) for cell in head]]
+    if is_for_people(sys.stdout) and len(cells) <= tables.MOST_WRAPPED_ROWS:
+        try:
+            return tables.wrapped(heads, cells, shutil.get_terminal_size().columns)
+        except ImportError:
+            # Rich comes with typer; where it was left out, plain lines do.
+            pass
+    return tables.plain([*heads, *cells])
+
+
+def is_for_people(stream: TextIO | None) -> bool:
+    """Whether the stream is a terminal on which colours and movements are wanted and shown."""
+    is_plain = os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") in ("dumb", "unknown")
+    return not is_plain and stream is not None and stream.isatty()
 
 
 def note(text: str) -> None:
@@ -89,6 +123,11 @@ def _drop(stream: TextIO) -> None:
     descriptor = os.open(os.devnull, os.O_WRONLY)
     os.dup2(descriptor, stream.fileno())
     os.close(descriptor)
+
+
+def _cell(cell: str | Marked) -> tuple[str, State | None]:
+    """What a cell shows, in one line, and how."""
+    return (_printable(cell.text), cell.state) if isinstance(cell, Marked) else (_printable(cell), None)
 
 
 def _printable(line: str) -> str:

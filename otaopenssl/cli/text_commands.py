@@ -5,6 +5,9 @@ from typing import Annotated
 import typer
 
 from otaopenssl.cli.options import (
+    DEVICES,
+    PROCEDURES,
+    RECORDS,
     Directory,
     Json,
     OpenSSL,
@@ -15,11 +18,26 @@ from otaopenssl.cli.options import (
     seal_of,
 )
 
-procedure_app = typer.Typer(help="The audited texts: the commands that run, and no others.", rich_markup_mode=None)
-config_app = typer.Typer(help="The OpenSSL configuration files in certs/.", rich_markup_mode=None)
+_PROCEDURE_HELP = """The audited texts: the commands that run, and no others.
+
+\b
+Example:
+  otaopenssl procedure show
+"""
+_CONFIG_HELP = """The OpenSSL configuration files in certs/.
+
+\b
+Example:
+  otaopenssl config diff
+"""
+procedure_app = typer.Typer(help=_PROCEDURE_HELP, rich_markup_mode=None)
+config_app = typer.Typer(help=_CONFIG_HELP, rich_markup_mode=None)
 
 ProcedureArgument = Annotated[
-    str, typer.Argument(metavar="NAME|DIR", help="A built-in procedure, or a directory of texts.")
+    str,
+    typer.Argument(
+        metavar="NAME|DIR", autocompletion=PROCEDURES, help="A built-in procedure, or a directory of texts."
+    ),
 ]
 
 
@@ -140,14 +158,24 @@ def audit(
     context: typer.Context,
     records: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[RECORD]...", help="Records, by name or path; all where none is named."),
+        typer.Argument(
+            metavar="[RECORD]...",
+            autocompletion=RECORDS,
+            help="Records, by name or path; all where none is named.",
+        ),
     ] = None,
     trust: Annotated[
         str | None,
         typer.Option("--trust", metavar="CERT", help="The CA of the sealing certificates, or the one that seals."),
     ] = None,
     proof: Annotated[
-        str | None, typer.Option("--proof", metavar="UUID", help="Print the proof that a record tells of this device.")
+        str | None,
+        typer.Option(
+            "--proof",
+            metavar="UUID",
+            autocompletion=DEVICES,
+            help="Print the proof that a record tells of this device.",
+        ),
     ] = None,
     server_name: ServerName = None,
     json: Json = False,

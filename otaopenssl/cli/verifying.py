@@ -19,6 +19,8 @@ from otaopenssl.targets import device_directory
 from otaopenssl.verify import Checked, Verified, VerifyOrder
 
 _WIDEST_UUID = 36
+_STATES = {Severity.FAULT: terminal.State.PROBLEM, Severity.WARNING: terminal.State.WARNING}
+_Row = tuple[str | terminal.Marked, ...]
 
 
 class Verifying(NamedTuple):
@@ -79,12 +81,14 @@ class _Told:
             self._shown.show(self._done, self._faulty)
 
 
-def _rows(checked: Checked) -> list[tuple[str, ...]]:
-    return [_row(finding) for finding in checked.findings] or [(checked.device, "ok", "", "")]
+def _rows(checked: Checked) -> list[_Row]:
+    good = (checked.device, terminal.Marked("ok", terminal.State.OK), "", "")
+    return [_row(finding) for finding in checked.findings] or [good]
 
 
-def _row(finding: Finding) -> tuple[str, str, str, str]:
-    return finding.device, finding.code.severity.value, finding.code.value, finding.words
+def _row(finding: Finding) -> _Row:
+    severity = finding.code.severity
+    return finding.device, terminal.Marked(severity.value, _STATES[severity]), finding.code.value, finding.words
 
 
 def _is_fault(finding: Finding) -> bool:
