@@ -15,10 +15,11 @@ ROWS = [
     row.split()
     for row in """
 errors
-address departures der digest elf file_state ids interrupts merkle questions resources shellwords statement strict_json
+address departures der digest elf file_state git_ignore git_index ids interrupts merkle questions resources
+shellwords statement strict_json
 approval cnf environment layout leaf outputs render settings steps
 answer attempt chain durable leaf_rules output_rules procedure runner text_rules
-credentials id_list locks measured policy program reports script signing texts wholeness
+credentials git_tree id_list locks measured policy program reports script signing texts wholeness
 included
 account approvers builds configs dsse fleet_root plan records scratch serials server_directory vouching workbench
 execution materials recovery
