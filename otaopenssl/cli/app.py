@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from otaopenssl import __version__
-from otaopenssl.cli import commands, gateway_commands, terminal, text_commands
+from otaopenssl.cli import commands, gateway_commands, overview_commands, terminal, text_commands
 from otaopenssl.cli.options import Directory, OpenSSL, Place
 from otaopenssl.errors import BadInput, Error, Interrupted, Unfit, quoted, reason
 from otaopenssl.interrupts import listening
@@ -25,6 +25,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "show": commands.show,
     "approve": text_commands.approve,
     "audit": text_commands.audit,
+    "doctor": overview_commands.doctor,
 }
 _GROUPS = {
     "gateway": gateway_commands.gateway_app,
