@@ -1,6 +1,5 @@
 """Checks of the fleet root CA: what it is, how long it lasts, and who can get at its key."""
 
-import os
 import stat
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -113,7 +112,9 @@ def _key_mode(subject: Subject, name: str) -> Check:
 def _key_git(subject: Subject, name: str) -> Check:
     path = subject.server.ca_key_path
     shown = subject.server.shown(path)
-    if not os.path.lexists(path):
+    try:
+        path.lstat()
+    except FileNotFoundError:
         return ok(name, _NO_KEY)
     try:
         found = standing(path)
