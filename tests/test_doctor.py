@@ -328,6 +328,17 @@ def test_an_interrupted_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("subcommand", ["version", "list", "x509", "pkey"])
+def test_interrupted(project: Path, tmp_path: Path, real_openssl: str, subcommand: str) -> None:
+    """Ctrl-C while openssl is asked ends it, with nothing printed and nothing left."""
+    signalled = f'[ "$1" != {subcommand} ] || kill -INT $PPID\n'
+    program = write_program(tmp_path / "openssl", f'#!/bin/bash\n{signalled}exec -a openssl {real_openssl} "$@"\n')
+    before = tree(project)
+    ran = run("doctor", "--openssl", str(program), cwd=project)
+    assert ran == (130, "", "otaopenssl: interrupted, nothing was left behind\n")
+    assert tree(project) == before
+
+
 def test_the_trial_is_in_the_project_where_no_server_is(tmp_path: Path) -> None:
     """What a server directory will lie in is tried."""
     assert "the project directory" in doctor(tmp_path)["file-system"][1]
@@ -471,7 +482,7 @@ def test_a_broken_ca(project: Path, devices: Path, fault: str) -> None:
     assert [name for name, state in others(told).items() if state == "problem"] == ["fleet-root-ca"]
 
 
-@pytest.mark.parametrize("key", ["rsa:2048", "secp384r1", "secp256k1"])
+@pytest.mark.parametrize("key", ["rsa:2048", "secp384r1", "secp256k1", "prime239v1"])
 def test_other_keys(project: Path, devices: Path, key: str) -> None:
     """A CA of another type of key is told as a warning; a curve of the same size is another."""
     kind = ["-newkey", key] if key.startswith("rsa") else ["-newkey", "ec", "-pkeyopt", f"ec_paramgen_curve:{key}"]
@@ -567,7 +578,9 @@ def test_records(project: Path) -> None:
     told = doctor(project)
     assert others(told) == {"dead-runs": "warning"}
     assert marker.name in told["dead-runs"][1]
-    held = os.open(marker, os.O_RDWR)
+    marker.unlink()
+    held = locks.take(marker)
+    assert others(doctor(project)) == {}
     marker.unlink()
     os.close(held)
     sums.write_bytes(sums.read_bytes()[:-5])
