@@ -111,7 +111,7 @@ def _pattern(line: bytes) -> Pattern:
 
 
 def _without_trailing_spaces(line: bytes) -> bytes:
-    """The line without the spaces at its end, but for those from the last one with a backslash before it on."""
+    """The line without the spaces at its end; one that a backslash stands before is kept."""
     end = 0
     place = 0
     while place < len(line):
