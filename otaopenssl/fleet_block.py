@@ -12,19 +12,16 @@ from otaopenssl.account import Account, Result
 from otaopenssl.device_verdicts import Verdict, accepted_of, judged
 from otaopenssl.durable import check_writable, not_writable
 from otaopenssl.environment import environment
-from otaopenssl.errors import Error, Failed, Interrupted, Unfit, quoted, reason
+from otaopenssl.errors import Error, Failed, Interrupted, quoted, reason
 from otaopenssl.ids import Identity
 from otaopenssl.interrupts import check
 from otaopenssl.issuance import Issuance, Made, issue
 from otaopenssl.layout import CERTIFICATE_NAME
 from otaopenssl.record import Part
+from otaopenssl.room import check_room
 from otaopenssl.runner import Runner
 from otaopenssl.wholeness import Issued, check_whole, not_whole, read_outputs
 from otaopenssl.workbench import Workbench
-
-# A device takes a third of it; what is left below is eaten by the next.
-_BYTES_TO_GO_ON = 128 * 1024
-_INODES_TO_GO_ON = 24
 
 
 class Outcome(NamedTuple):
@@ -105,15 +102,13 @@ def lost_ground(issuance: Issuance) -> list[Error]:
         if issuance.watch is not None:
             issuance.watch.check()
         issuance.ca.check_unchanged(server)
-        free = os.statvfs(server.devices_dir)
+        full = check_room(server.devices_dir, server.shown(server.server_dir))
     except Error as problem:
         return [problem]
     except OSError as error:
         return [not_writable(error, server.shown(server.devices_dir))]
-    # A file system that counts no inodes says that it has none.
-    has_inodes = not free.f_files or free.f_favail >= _INODES_TO_GO_ON
-    if free.f_bavail * free.f_frsize < _BYTES_TO_GO_ON or not has_inodes:
-        return [Unfit(f"the file system of {quoted(server.shown(server.server_dir))} is full", hint="free some space")]
+    if full:
+        return full
     writable = check_writable(server.devices_dir, server.shown(server.devices_dir))
     return [*writable, *configs.examine(server, issuance.text, {})]
 

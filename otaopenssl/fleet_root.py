@@ -165,7 +165,8 @@ def _check_pair(server: Server, runner: Runner, certificate_report: str) -> None
         raise Unfit(f"{key} is not the private key of {certificate}", hint="put the two that belong together there")
 
 
-def _unfitness(server: Server, report: CertificateReport) -> list[Error]:
+def untimely(server: Server, report: CertificateReport) -> list[Error]:
+    """Why ca.crt is not valid now, if so."""
     shown = quoted(server.shown(server.ca_crt_path))
     now = datetime.now(UTC)
     found: list[Error] = []
@@ -178,6 +179,12 @@ def _unfitness(server: Server, report: CertificateReport) -> list[Error]:
                 hint="check the clock of this machine",
             )
         )
+    return found
+
+
+def _unfitness(server: Server, report: CertificateReport) -> list[Error]:
+    shown = quoted(server.shown(server.ca_crt_path))
+    found = untimely(server, report)
     if not report.may_sign_certificates:
         found.append(Unfit(f"{shown} is no CA certificate: it may not sign certificates", hint=_ANOTHER_HINT))
     if report.extended_key_usage is not None and CLIENT_AUTH not in report.extended_key_usage:

@@ -21,6 +21,8 @@ def _question(line: str) -> Question:
 
 
 VERSION = _question("openssl version -v -d")
+# From 3.0 on.
+PROVIDERS = _question("openssl list -providers")
 CERTIFICATE_REPORT = _question("openssl x509 -in FILE -noout -text")
 PUBLIC_KEY_REPORT = _question("openssl pkey -in FILE -noout -text_pub")
 # Of a certificate that came from outside its key is asked for without a report, which may hold a text that looks like
@@ -58,6 +60,7 @@ INTACT = _question(
 
 QUESTIONS = (
     VERSION,
+    PROVIDERS,
     CERTIFICATE_REPORT,
     PUBLIC_KEY_REPORT,
     PUBLIC_KEY,

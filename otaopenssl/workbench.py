@@ -165,12 +165,16 @@ def device_exists(server: Server, uuid: DeviceUUID) -> Unfit:
     )
 
 
+def dead(folder: Path) -> list[Path]:
+    """The workbenches of runs that died, in a server's hidden folder; of one that is just being made it may be one."""
+    return [path for path in sorted(folder.glob("run-*")) if not locks.is_held(path / _LIFE_LOCK)]
+
+
 def _sweep(folder: Path) -> None:
     """Remove the workbenches of runs that died; the caller holds the folder, so none is just being made."""
-    for path in folder.glob("run-*"):
-        if not locks.is_held(path / _LIFE_LOCK):
-            # What an openssl of the dead run is still writing is left to the next run.
-            shutil.rmtree(path, ignore_errors=True)
+    for path in dead(folder):
+        # What an openssl of the dead run is still writing is left to the next run.
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _sync_tree(directory: Path) -> None:

@@ -15,18 +15,20 @@ ROWS = [
     row.split()
     for row in """
 errors
-address departures der digest elf file_state findings ids interrupts merkle questions resources shellwords statement
-strict_json
+address departures der digest elf file_state findings git_ignore git_index ids interrupts merkle questions resources
+shellwords statement strict_json
 approval cnf environment layout leaf outputs render settings steps
-answer attempt chain device_files durable leaf_rules output_rules procedure runner targets text_rules
-certificate_rules credentials id_list locks measured policy program reports script signing stock texts wholeness
+answer attempt chain device_files durable leaf_rules output_rules procedure providers room runner targets text_rules
+certificate_rules credentials git_tree id_list locks measured policy program reports script signing stock texts
+wholeness
 device_answers device_index device_verdicts file_rules gateway_root_rules included inventory
-account approvers builds configs dsse fleet_root plan records scratch serials server_directory vouching workbench
-execution materials recovery
-differences gateway_root permission record rehearsal trials
+account approvers builds configs dsse file_system fleet_root plan records
+scratch serials server_directory vouching workbench
+doctor_check execution materials recovery
+differences doctor_ca doctor_openssl doctor_place doctor_server gateway_root permission record rehearsal trials
 evidence gate gateway issuance proof server show statement_rules
-approve device fleet_block line_rules record_rules root seal_rules
-device_script fleet issued_list recorded_devices rehearse
+approve device doctor_texts fleet_block line_rules record_rules root seal_rules
+device_script doctor fleet issued_list recorded_devices rehearse
 audit fleet_script recorded_certificates rehearse_script
 device_check
 verify

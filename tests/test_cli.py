@@ -18,6 +18,7 @@ COMMANDS = [
     ("root",),
     ("device",),
     ("show",),
+    ("doctor",),
     ("procedure",),
     ("procedure", "list"),
     ("procedure", "show"),

@@ -71,6 +71,13 @@ def test_a_byte_of_the_program(project: Path, program: Path, place: str) -> None
     assert executed(project, program, "device") == (3, [])
 
 
+def test_a_program_that_is_only_looked_at(project: Path, program: Path) -> None:
+    """doctor, which is not refused, starts it no more than the others, nor the loader that it names."""
+    assert executed(project, program, "doctor")[0] == 0
+    flipped(program, program.stat().st_size // 2)
+    assert executed(project, program, "doctor") == (1, [])
+
+
 COMMANDS = [
     ("root",),
     ("server",),

@@ -28,6 +28,7 @@ _COMMANDS = {
     "show": ("commands", "show"),
     "verify": ("overview_commands", "verify"),
     "list": ("overview_commands", "list_devices"),
+    "doctor": ("overview_commands", "doctor"),
     "approve": ("text_commands", "approve"),
     "audit": ("text_commands", "audit"),
 }

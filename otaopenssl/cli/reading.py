@@ -14,7 +14,6 @@ from otaopenssl.digest import sha256
 from otaopenssl.environment import NO_TRUST_BUNDLE, environment
 from otaopenssl.ids import DeviceUUID, ServerName
 from otaopenssl.questions import QUESTIONS
-from otaopenssl.shellwords import shell_joined
 
 
 def show(running: Running, target: str) -> None:
@@ -22,14 +21,7 @@ def show(running: Running, target: str) -> None:
     running = Defaults(running.place).running(running)
     server = session.server(running)
     if running.dry_run:
-        argv = shows.command(server, target)
-        variables = environment(server.name) | NO_TRUST_BUNDLE
-        if running.json:
-            terminal.result_json({"environment": variables, "commands": [argv]})
-            return
-        program = session.program_for_script(running.place) or argv[0]
-        words = ["env", "-i", *(f"{name}={value}" for name, value in variables.items()), program, *argv[1:]]
-        terminal.result(f"#!/usr/bin/env bash\n{shell_joined(words)}")
+        session.print_questions(running, server, [shows.command(server, target)])
         return
     permission = gating.admitted(running, server, None)
     found = shows.show(server, target, gating.launcher(running, server, permission))

@@ -1,19 +1,20 @@
 """What the shared options and the guide's variables mean: the project, the server, the program."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from otaopenssl.cli import terminal
 from otaopenssl.cli.options import Place, Running
-from otaopenssl.environment import CHILD_PATH, environment
+from otaopenssl.environment import CHILD_PATH, environment, environment_for
 from otaopenssl.errors import BadInput, Error, Unfit, quoted, reason
 from otaopenssl.ids import DEFAULT_SERVER_NAME, DeviceUUID, parse_server_name
 from otaopenssl.layout import Server
 from otaopenssl.program import Launch, find_program, launch
 from otaopenssl.runner import Finished
 from otaopenssl.script import Style
+from otaopenssl.shellwords import shell_joined, shell_quoted
 from otaopenssl.texts import DEFAULT_PROCEDURE, Procedure, find_procedure, located_procedure
 
 
@@ -94,6 +95,21 @@ def print_script(script: Printable, running: Running) -> None:
         terminal.result_json(script.document(running.style))
     else:
         terminal.result(script.text_in(running.style))
+
+
+def print_questions(running: Running, server: Server, commands: Sequence[tuple[str, ...]]) -> None:
+    """Print the tool's own questions that a run would ask, each with its whole environment: for bash, or programs."""
+    variables = environment(server.name)
+    if running.json:
+        asked = [{"environment": environment_for(argv, variables), "command": argv} for argv in commands]
+        terminal.result_json({"directory": str(server.project_dir), "commands": asked})
+        return
+    program = program_for_script(running.place)
+    lines = ["#!/usr/bin/env bash", f"cd -- {shell_quoted(str(server.project_dir))} || exit"]
+    for argv in commands:
+        given = (f"{name}={value}" for name, value in environment_for(argv, variables).items())
+        lines.append(shell_joined(["env", "-i", *given, program or argv[0], *argv[1:]]))
+    terminal.result("\n".join(lines))
 
 
 def parse_out(value: str) -> str:

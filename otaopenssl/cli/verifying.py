@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from otaopenssl import verify as verifies
-from otaopenssl.cli import asking, gating, session, terminal
+from otaopenssl.cli import gating, session, terminal
 from otaopenssl.cli.defaults import Defaults
 from otaopenssl.cli.numbers import jobs_of
 from otaopenssl.cli.options import Running
@@ -37,7 +37,7 @@ def verify(running: Running, options: Verifying) -> None:
     running = defaults.running(running)
     order = _order(running, options._replace(jobs=defaults.jobs(options.jobs)))
     if running.dry_run:
-        asking.print_questions(running, order.server, verifies.questions(order))
+        session.print_questions(running, order.server, verifies.questions(order))
         return
     permission = gating.admitted(running, order.server, None)
     order.procedure.check_all()

@@ -1,0 +1,63 @@
+"""Checks of what else is in the server directory: serial numbers, the server CA, records, and what dead runs left."""
+
+import os
+from collections.abc import Mapping
+
+from otaopenssl import locks, serials, workbench
+from otaopenssl.doctor_check import Check, Look, Subject, judged, ok, warning
+from otaopenssl.layout import SERVER_NAMES
+from otaopenssl.records import SUMS_NAME, check_chain, open_records, record_dirs, records_dir
+
+_SERVER_CA_NAME = "server_ca.pem"
+
+
+def _serials(subject: Subject, name: str) -> Check:
+    server = subject.server
+    is_there = os.path.lexists(server.ca_srl_path)
+    words = "ca.srl holds the number that was used last" if is_there else "no ca.srl yet: the first number is random"
+    return judged(name, serials.check(server, 1), words)
+
+
+def _server_ca(subject: Subject, name: str) -> Check:
+    server = subject.server
+    present = [one for one in SERVER_NAMES if os.path.lexists(server.server_dir / one)]
+    if len(present) == len(SERVER_NAMES):
+        return ok(name, "a server CA and a server certificate are there")
+    if present in ([], [_SERVER_CA_NAME]):
+        # One alone is the gateway's, which a team has put there for the devices' ca.pem.
+        return ok(name, f"{_SERVER_CA_NAME} is there" if present else f"no {_SERVER_CA_NAME}: devices get no ca.pem")
+    words = f"half a server CA is there: {', '.join(present)} alone"
+    return warning(name, words, "move away what an interrupted 'otaopenssl server' left")
+
+
+def _workbenches(subject: Subject, name: str) -> Check:
+    dead = workbench.dead(subject.server.hidden_dir)
+    if not dead:
+        return ok(name, "none is left of a dead run")
+    return ok(name, f"{len(dead)} left by runs that died, which the next run removes")
+
+
+def _records(subject: Subject, name: str) -> Check:
+    server = subject.server
+    check_chain(server)
+    quantity = sum(1 for _ in record_dirs(server))
+    if not quantity:
+        return ok(name, "there are none yet")
+    return ok(name, f"{quantity} in {server.shown(records_dir(server))}, and {SUMS_NAME} ends as a run has left it")
+
+
+def _dead_runs(subject: Subject, name: str) -> Check:
+    dead = [path.name for path in open_records(subject.server) if not locks.is_held(path)]
+    if not dead:
+        return ok(name, "every record of a run that has ended is closed")
+    words = f"{len(dead)} of runs that died: {dead[0]}{' and others' if len(dead) > 1 else ''}"
+    return warning(name, words, "make a device, with '--seal' where they were to be sealed: that run closes them")
+
+
+CHECKS: Mapping[str, Look] = {
+    "serials": _serials,
+    "server-ca": _server_ca,
+    "workbenches": _workbenches,
+    "records": _records,
+    "dead-runs": _dead_runs,
+}
