@@ -19,8 +19,9 @@ from otaopenssl.targets import device_directory
 from otaopenssl.verify import Checked, Verified, VerifyOrder
 
 _WIDEST_UUID = 36
+_WIDEST_CODE = max(map(len, Code))
 _STATES = {Severity.FAULT: terminal.State.PROBLEM, Severity.WARNING: terminal.State.WARNING}
-_Row = tuple[str | terminal.Marked, ...]
+_Row = tuple[str, terminal.Marked, str, str]
 
 
 class Verifying(NamedTuple):
@@ -72,8 +73,10 @@ class _Told:
             self._faulty += bool(faults)
             if self._is_printing:
                 for finding in faults:
-                    device, *rest = _row(finding)
-                    terminal.result(terminal.columns([(f"{device:<{_WIDEST_UUID}}", *rest)]))
+                    # What comes later is not known: the columns are as wide as most of it will be.
+                    device, state, code, words = _row(finding)
+                    padded = (f"{device:<{_WIDEST_UUID}}", state, f"{code:<{_WIDEST_CODE}}", words)
+                    terminal.result(terminal.columns([padded]))
             else:
                 self.checked.append(one)
         self._done += len(checked)
