@@ -170,6 +170,7 @@ class DeviceCheck:
             return
         if not found.is_signed:
             yield Code.CSR_SIGNATURE, f"{name}: its own signature is wrong"
+            return
         if found.common_names != (self._uuid,):
             names = ", ".join(found.common_names)
             yield Code.CSR_NAME, f"{name}: subject is 'CN={names}', expected 'CN={self._uuid}'"
