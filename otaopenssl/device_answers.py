@@ -4,15 +4,10 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from otaopenssl.complaints import first_complaint
 from otaopenssl.device_files import Role
 from otaopenssl.errors import quoted
-from otaopenssl.outputs import (
-    CertificateReport,
-    common_names,
-    first_complaint,
-    parse_certificate_report,
-    pem_blocks,
-)
+from otaopenssl.outputs import CertificateReport, common_names, parse_certificate_report, pem_blocks
 from otaopenssl.questions import CERTIFICATE_AND_KEY, KEY_CHECK, REQUEST_CHECK
 from otaopenssl.runner import Finished, Runner, describe_statuses
 

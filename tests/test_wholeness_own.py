@@ -37,13 +37,15 @@ TURNED = (
     ids=["another command", "encrypted key", "written twice", "a serial file", "root first"],
 )  # fmt: skip
 def test_what_an_own_text_makes_is_whole(project: Path, old: str, new: str, more: tuple[str, ...]) -> None:
-    """However a text makes its files, the next run takes them for whole."""
+    """However a text makes its files, the next run takes them for whole, and verify finds nothing wrong."""
     options = own_text(project, *more, old=old, new=new)
     if "passout" in new:
         # The request then needs the passphrase, too.
         path = project / "own" / "device.sh"
         path.write_text(path.read_text().replace('-key "${device_dir}/pkey.pem"', '-key "${device_dir}/pkey.ec.pem"'))
     assert remade(project, *options) == "fleet of 2 devices: 0 made, 2 there already\n"
+    verified = run("verify", "--all", *options, cwd=project)
+    assert (verified.status, verified.out) == (0, ""), verified.err
 
 
 def test_a_key_of_no_known_command(project: Path, devices: Path) -> None:
