@@ -3,27 +3,38 @@
 The usages are those of the guide's client.ext. Source: the guide; OTA Community Edition, scripts/certs.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from otaopenssl.chain import fewest_bits, is_weak_digest
+from otaopenssl.device_answers import Certificate, is_named
 from otaopenssl.errors import quoted
 from otaopenssl.findings import Code
+from otaopenssl.key_kind import key_kind
 from otaopenssl.outputs import CLIENT_AUTH, CertificateReport
 
 _KEY_USAGE = ("Digital Signature",)
 _EXTENDED_KEY_USAGE = (CLIENT_AUTH,)
+# RFC 5280, 4.1.2.2: at most 20 octets, of which the first bit is the sign.
+_MOST_SERIAL_BITS = 159
 
 Fault = tuple[Code, str]
 
 
 def leaf_findings(
-    report: CertificateReport, uuid: str, ca: CertificateReport, name: str, now: datetime
+    found: Certificate, uuid: str, cas: Sequence[CertificateReport], name: str, now: datetime
 ) -> Iterator[Fault]:
-    """What is wrong with the device certificate in the file ``name``, at the moment ``now``."""
-    if report.common_names != (uuid,):
+    """What is wrong with the device certificate in the file ``name``, at the moment ``now``, by openssl's report of it.
+
+    ``cas`` are the reports of the certificates in ca.crt. All names are as RFC 2253 writes them.
+    """
+    report = found.report
+    if report is None:
+        yield Code.CERTIFICATE_UNREADABLE, f"openssl cannot read {name}: {found.fault}"
+        return
+    if not is_named(report.subject, uuid):
         yield Code.CERTIFICATE_NAME, f"{name}: subject is {quoted(report.subject)}, expected 'CN={uuid}'"
-    elif "," in report.subject:
+    elif report.subject != f"CN={uuid}":
         words = "OTA Community Edition's gateway takes everything after 'CN=' as the device"
         yield Code.CERTIFICATE_SUBJECT, f"{name}: subject {quoted(report.subject)} has more than a CN; {words}"
     if report.version != 3:
@@ -37,39 +48,54 @@ def leaf_findings(
         shown = _usage(report.extended_key_usage, is_critical=report.extended_key_usage_is_critical)
         expected = _usage(_EXTENDED_KEY_USAGE, is_critical=True)
         yield Code.EXTENDED_KEY_USAGE, f"{name}: extended key usage is {shown}, expected {expected}"
-    yield from _validity(report, ca, name, now)
-    yield from _strength(report, name)
+    if not 0 < report.serial < 1 << _MOST_SERIAL_BITS:
+        yield Code.SERIAL_INVALID, f"{name}: its serial number is {report.serial}, expected 1 to 20 bytes, positive"
+    yield from _validity(report, cas, name, now)
+    yield from _strength(found, report, name)
 
 
-def ca_findings(report: CertificateReport, now: datetime) -> Iterator[Fault]:
-    """What is wrong with the fleet root CA's certificate, at the moment ``now``, for whoever has to trust devices."""
+def ca_findings(cas: Sequence[CertificateReport], now: datetime) -> Iterator[Fault]:
+    """What is wrong with the certificates of ca.crt, at the moment ``now``, for whoever has to trust devices."""
+    for number, report in enumerate(cas, start=1):
+        which = "it" if len(cas) == 1 else f"certificate {number} in it, {quoted(report.subject)},"
+        yield from ((code, f"{which} {words}") for code, words in _ca_faults(report, now))
+    if not any(report.subject == report.issuer for report in cas):
+        yield Code.CA_WITHOUT_ROOT, "it holds no self-signed root: a gateway that knows it alone refuses the devices"
+
+
+def _ca_faults(report: CertificateReport, now: datetime) -> Iterator[Fault]:
     if not report.may_sign_certificates:
-        yield Code.CA_NOT_A_CA, "it is no CA certificate: nobody trusts what it has signed"
+        yield Code.CA_NOT_A_CA, "is no CA certificate: nobody trusts what it has signed"
     if report.extended_key_usage is not None and CLIENT_AUTH not in report.extended_key_usage:
         shown = _usage(report.extended_key_usage, is_critical=report.extended_key_usage_is_critical)
-        words = f"its extended key usage is {shown}, expected '{CLIENT_AUTH}' in it, or none"
+        words = f"has the extended key usage {shown}, expected '{CLIENT_AUTH}' in it, or none"
         yield Code.CA_PURPOSE, f"{words}: an OpenSSL gateway refuses every device under it"
     if now >= report.not_after:
-        yield Code.CA_EXPIRED, f"it expired on {_moment(report.not_after)}"
+        yield Code.CA_EXPIRED, f"expired on {_moment(report.not_after)}"
     if now < report.not_before:
-        yield Code.CA_NOT_YET_VALID, f"it is not valid before {_moment(report.not_before)}"
+        yield Code.CA_NOT_YET_VALID, f"is not valid before {_moment(report.not_before)}"
 
 
-def _validity(report: CertificateReport, ca: CertificateReport, name: str, now: datetime) -> Iterator[Fault]:
+def _validity(report: CertificateReport, cas: Sequence[CertificateReport], name: str, now: datetime) -> Iterator[Fault]:
+    # A CA may stand in ca.crt more than once, as it was and renewed.
+    ends = [ca.not_after for ca in cas if ca.subject == report.issuer]
     if now < report.not_before:
         yield Code.NOT_YET_VALID, f"{name} is not valid before {_moment(report.not_before)}"
     if now >= report.not_after:
         yield Code.EXPIRED, f"{name} expired on {_moment(report.not_after)}"
-    elif report.not_after > ca.not_after:
-        until = _moment(report.not_after), _moment(ca.not_after)
+    elif ends and report.not_after > max(ends):
+        until = _moment(report.not_after), _moment(max(ends))
         yield Code.OUTLIVES_CA, f"{name} is valid until {until[0]}, ca.crt only until {until[1]}"
 
 
-def _strength(report: CertificateReport, name: str) -> Iterator[Fault]:
+def _strength(found: Certificate, report: CertificateReport, name: str) -> Iterator[Fault]:
     fewest = fewest_bits(report)
     if report.key_bits is not None and report.key_bits < fewest:
         words = f"{report.key_algorithm} of {report.key_bits} bits, expected {fewest} or more"
         yield Code.KEY_WEAK, f"{name}: its key is weak: {words}"
+    elif key_kind(found.public_key) is None:
+        words = f"{report.key_algorithm}{f' of {report.key_bits} bits' if report.key_bits else ''}"
+        yield Code.KEY_TYPE, f"{name}: its key ({words}) is of a kind that TLS gateways do not take"
     if is_weak_digest(report):
         yield Code.SIGNATURE_WEAK, f"{name}: its signature is weak: {report.signature_algorithm}"
 

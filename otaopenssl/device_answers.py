@@ -1,4 +1,4 @@
-"""What openssl says of a device's certificate, CSR and keys: its report, and the public key that each holds."""
+"""What openssl says of a device's certificate, CSR and keys: its facts, and the public key that each holds."""
 
 import re
 from pathlib import Path
@@ -6,14 +6,15 @@ from typing import NamedTuple
 
 from otaopenssl.complaints import first_complaint
 from otaopenssl.device_files import Role
-from otaopenssl.errors import quoted
-from otaopenssl.outputs import CertificateReport, common_names, parse_certificate_report, pem_blocks
-from otaopenssl.questions import CERTIFICATE_AND_KEY, KEY_CHECK, REQUEST_CHECK
+from otaopenssl.outputs import CertificateReport, PemBlock, name_parts, parse_certificate_report, pem_blocks
+from otaopenssl.questions import CERTIFICATE_FACTS, KEY_CHECK, REQUEST_CHECK
 from otaopenssl.runner import Finished, Runner, describe_statuses
 
 _PUBLIC_KEY = "PUBLIC KEY"
+_STANDARD_INPUT = "/dev/stdin"
+_VERIFY_WORDS = rb"^(?:Certificate request self-signature )?verify (OK|failure)$"
 QUESTION_BY_ROLE = {
-    Role.CERTIFICATE: CERTIFICATE_AND_KEY,
+    Role.CERTIFICATE: CERTIFICATE_FACTS,
     Role.REQUEST: REQUEST_CHECK,
     Role.KEY: KEY_CHECK,
     Role.SOURCE_KEY: KEY_CHECK,
@@ -21,20 +22,24 @@ QUESTION_BY_ROLE = {
 
 
 class Certificate(NamedTuple):
-    """What openssl says of a certificate; ``fault`` is why that is nothing."""
+    """What openssl says of a certificate, names as RFC 2253 writes them; ``fault`` is why that is nothing."""
 
     report: CertificateReport | None
-    public_key: bytes | None
+    public_key: bytes = b""
     fault: str = ""
 
 
 class Request(NamedTuple):
-    """What openssl says of a CSR: its names (CN) and public key, where its own signature is right; or why nothing."""
+    """What openssl says of a CSR: its name and public key, where its own signature is right; or why nothing."""
 
-    common_names: tuple[str, ...]
+    subject: str
     is_signed: bool
     public_key: bytes | None
     fault: str = ""
+
+    def is_of(self, uuid: str) -> bool:
+        """Whether the CN is the device's."""
+        return is_named(self.subject, uuid)
 
 
 class Key(NamedTuple):
@@ -44,13 +49,19 @@ class Key(NamedTuple):
     fault: str = ""
 
 
+def is_named(name: str, uuid: str) -> bool:
+    """Whether a name as RFC 2253 writes it has one CN, which is the UUID; that needs no escape there."""
+    return [part for part in name_parts(name) if part.startswith("CN=")] == [f"CN={uuid}"]
+
+
 def certificate(runner: Runner, path: str, cwd: Path) -> Certificate:
     """The certificate at ``path``. Raises Failed where no openssl ends."""
-    finished = runner.ask(CERTIFICATE_AND_KEY, path, cwd=cwd)
-    report, public_key = parse_certificate_report(_text(finished)), _public_key(finished)
-    if not finished.is_good or report is None or public_key is None:
-        return Certificate(None, None, _why(finished))
-    return Certificate(report, public_key)
+    return _certificate(runner.ask(CERTIFICATE_FACTS, path, cwd=cwd))
+
+
+def certificate_in(runner: Runner, block: PemBlock, cwd: Path) -> Certificate:
+    """The certificate in a PEM block, one of several of a file. Raises Failed where no openssl ends."""
+    return _certificate(runner.ask(CERTIFICATE_FACTS, _STANDARD_INPUT, cwd=cwd, stdin=block.text + b"\n"))
 
 
 def request(runner: Runner, path: str, cwd: Path) -> Request:
@@ -59,14 +70,12 @@ def request(runner: Runner, path: str, cwd: Path) -> Request:
     public_key = _public_key(finished)
     subject = re.search(r"^subject= ?(.*)$", _text(finished), re.MULTILINE)
     # Where it is wrong, 1.1.1 and 3.0 end with 0, and later ones print no more; the words stand in either stream.
-    words = re.search(
-        rb"^(?:Certificate request self-signature )?verify (OK|failure)\r?$", _both(finished), re.MULTILINE
-    )
+    words = re.search(_VERIFY_WORDS, _both(finished), re.MULTILINE)
     if words is not None and words[1] != b"OK":
-        return Request((), is_signed=False, public_key=None)
+        return Request("", is_signed=False, public_key=None)
     if public_key is None or subject is None or words is None:
-        return Request((), is_signed=False, public_key=None, fault=_why(finished))
-    return Request(common_names(subject[1]), is_signed=True, public_key=public_key)
+        return Request("", is_signed=False, public_key=None, fault=_why(finished))
+    return Request(subject[1], is_signed=True, public_key=public_key)
 
 
 def key(runner: Runner, path: str, cwd: Path) -> Key:
@@ -80,8 +89,15 @@ def key(runner: Runner, path: str, cwd: Path) -> Key:
     return Key(public_key)
 
 
+def _certificate(finished: Finished) -> Certificate:
+    report, public_key = parse_certificate_report(_text(finished), is_guarded=True), _public_key(finished)
+    if not finished.is_good or report is None or public_key is None:
+        return Certificate(None, fault=_why(finished))
+    return Certificate(report, public_key)
+
+
 def _public_key(finished: Finished) -> bytes | None:
-    """The public key that was printed; None where it is not just one, since a name may look like another."""
+    """The public key that was printed; None where it is not just one."""
     found = [block.der for block in pem_blocks(finished.stdout) if block.label == _PUBLIC_KEY]
     return found[0] if len(found) == 1 else None
 
@@ -89,7 +105,7 @@ def _public_key(finished: Finished) -> bytes | None:
 def _why(finished: Finished) -> str:
     if min(finished.statuses) < 0:
         return f"it {describe_statuses(finished)}"
-    return first_complaint(finished.stderr) or f"what it says of it cannot be read: {quoted(finished.shown())}"
+    return first_complaint(finished.stderr) or "what it prints of it cannot be understood"
 
 
 def _both(finished: Finished) -> bytes:

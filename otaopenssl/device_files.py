@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from otaopenssl.ids import DeviceID
+from otaopenssl.ids import DeviceID, is_device_id
 from otaopenssl.layout import CERTIFICATE_NAME, GATEWAY_ROOT_NAME, KEY_NAME
 from otaopenssl.shellwords import Place
 from otaopenssl.steps import BoundStep, Text
@@ -51,10 +51,10 @@ def device_files(steps: Sequence[BoundStep]) -> tuple[DeviceFile, ...]:
     return tuple(found)
 
 
-def link_names(text: Text) -> tuple[str, ...]:
-    """The names of the links that the text makes in the device directory."""
-    words = (step.link_word() for step in text.steps)
-    return tuple(str(word[-1]).removeprefix("/") for word in words if word is not None and word[0] == _DEVICE_DIR)
+def links(steps: Sequence[BoundStep]) -> tuple[tuple[str, str], ...]:
+    """The links that the steps make: the name in the device directory, and the path that it leads to."""
+    found = (step.commands[0] for step in steps if step.step.programs == ("ln",))
+    return tuple((_name(words[3]), words[2]) for words in found)
 
 
 class Naming(NamedTuple):
@@ -71,8 +71,8 @@ class Naming(NamedTuple):
         counts: dict[str, int] = {}
         for name in set(names) - self.fixed:
             for prefix, suffix in self.patterns:
-                if name.startswith(prefix) and name.endswith(suffix) and len(name) > len(prefix) + len(suffix):
-                    device_id = name[len(prefix) : len(name) - len(suffix)]
+                device_id = name.removeprefix(prefix).removesuffix(suffix)
+                if f"{prefix}{device_id}{suffix}" == name and is_device_id(device_id):
                     counts[device_id] = counts.get(device_id, 0) + 1
         if not counts:
             return None
@@ -89,8 +89,9 @@ def naming_of(text: Text) -> Naming:
                 patterns.append((before.removeprefix("/"), ""))
             case (_, str(before), Place("device_id"), str(after)):
                 patterns.append((before.removeprefix("/"), after))
-    fixed = {str(word[1]).removeprefix("/") for word in words if len(word) == 2}
-    return Naming(tuple(dict.fromkeys(patterns)), frozenset({*fixed, *link_names(text), GATEWAY_ROOT_NAME}))
+    linked = [link for step in text.steps if (link := step.link_word()) is not None]
+    fixed = {str(word[1]).removeprefix("/") for word in (*words, *linked) if len(word) == 2}
+    return Naming(tuple(dict.fromkeys(patterns)), frozenset({*fixed, GATEWAY_ROOT_NAME}))
 
 
 def _name(path: str) -> str:

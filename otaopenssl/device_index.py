@@ -123,6 +123,8 @@ class _Known(NamedTuple):
 
 
 def _state(directory: Path) -> _State | None:
+    if directory.is_symlink():
+        return None
     found, certificate = state_of(directory), state_of(directory / CERTIFICATE_NAME)
     return None if found is None or certificate is None else _State(found, certificate)
 

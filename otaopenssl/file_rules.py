@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from otaopenssl.device_files import DeviceFile, Role
@@ -24,11 +24,13 @@ _WRITABLE_BY_ALL_OR_EXECUTABLE = 0o113 | stat.S_ISUID | stat.S_ISGID
 class Files:
     """The files of a device directory as they were read; ``faults`` is what is wrong with them, one after another.
 
-    ``sound`` holds those that are there and hold PEM blocks of the kind that they must.
+    ``sound`` holds those that are there and hold PEM blocks of the kind that they must; ``owners`` are the user IDs
+    that they may belong to.
     """
 
-    def __init__(self, directory: Path, wanted: Sequence[DeviceFile]) -> None:
+    def __init__(self, directory: Path, wanted: Sequence[DeviceFile], owners: Collection[int]) -> None:
         self._directory = directory
+        self._owners = owners
         self._contents: dict[str, bytes] = {}
         self.sound: dict[str, Written] = {}
         self.faults: list[Fault] = []
@@ -61,6 +63,20 @@ class Files:
             yield Code.FILE_UNREADABLE, f"{name} cannot be read: {reason(error)}"
         is_key |= _PRIVATE_LABEL in self._contents.get(name, b"")
         yield from _mode_faults(name, stat.S_IMODE(found.st_mode), is_key=is_key)
+        if found.st_uid not in self._owners:
+            yield Code.FILE_OWNER, f"{name} belongs to user {found.st_uid}, expected {_shown(self._owners)}"
+
+    def strays(self, names: Iterable[str]) -> Iterator[Fault]:
+        """Which of the names are of private keys that the text does not make, and that others may read."""
+        for name in names:
+            try:
+                found = (self._directory / name).lstat()
+                is_key = stat.S_ISREG(found.st_mode) and _PRIVATE_LABEL in read_bounded(self._directory / name)
+            except OSError:
+                # What is none of the device's need not be readable.
+                continue
+            if is_key:
+                yield from _mode_faults(name, stat.S_IMODE(found.st_mode), is_key=True)
 
     def _looked_at(self, file: DeviceFile) -> Iterator[Fault]:
         yield from self.read(file.name, is_key=file.role.is_key)
@@ -85,19 +101,28 @@ class Files:
             self.sound[file.name] = found
 
 
-def directory(path: Path) -> tuple[list[str] | None, list[Fault]]:
-    """The names in a device directory, None where it is none that can be read; and what is wrong with it."""
+def directory(path: Path, owners: Collection[int]) -> tuple[list[str] | None, list[Fault]]:
+    """The names in a device directory, None where it is none that can be read; and what is wrong with it.
+
+    ``owners`` are the user IDs that it may belong to; where there are none, any.
+    """
     try:
-        mode = path.lstat().st_mode
+        found = path.lstat()
+        mode = found.st_mode
         if not stat.S_ISDIR(mode):
             return None, [(Code.DIRECTORY_KIND, f"it is {_kind(mode)}, expected a directory")]
         names = os.listdir(path)  # noqa: PTH208 - names, not paths
     except OSError as error:
         return None, [(Code.FILE_UNREADABLE, f"its directory cannot be read: {reason(error)}")]
+    faults = []
     if mode & _PRIVATE:
         shown = f"{stat.S_IMODE(mode):04o}"
-        return names, [(Code.DIRECTORY_MODE, f"its directory is mode {shown}, expected 0700: it holds the private key")]
-    return names, []
+        words = f"its directory is mode {shown}, expected 0700: it holds the private key"
+        faults.append((Code.DIRECTORY_MODE, words))
+    if owners and found.st_uid not in owners:
+        words = f"its directory belongs to user {found.st_uid}, expected {_shown(owners)}"
+        faults.append((Code.FILE_OWNER, words))
+    return names, faults
 
 
 def pem_faults(name: str, found: Written, label: str | None, *, is_one: bool) -> Iterator[Fault]:
@@ -110,9 +135,16 @@ def pem_faults(name: str, found: Written, label: str | None, *, is_one: bool) ->
         return
     if b"\r" in found.content:
         yield Code.PEM_CRLF, f"{name} has carriage returns in it, expected line feeds alone"
+    rest = without_blocks(found.content)
+    if b"-----BEGIN" in rest or b"-----END" in rest:
+        yield Code.PEM_MALFORMED, f"{name} holds a PEM block that is cut off"
+        return
     for block in found.blocks:
         if label is not None and block.label != label:
             yield Code.PEM_LABEL, f"{name} holds {block.label}, expected {label}"
+            return
+        if b"Proc-Type: 4,ENCRYPTED" in block.text:
+            yield Code.KEY_UNUSABLE, f"{name} is encrypted"
             return
         if not is_whole_der(block.der):
             yield Code.PEM_MALFORMED, f"{name} holds a PEM block that is not whole"
@@ -139,19 +171,25 @@ def joined_faults(files: Files, joined: DeviceFile, others: Mapping[str, Written
         yield Code.CHAIN_OTHER, f"{joined.name} does not hold {names} and nothing else"
 
 
-def link_faults(directory: Path, name: str) -> Iterator[Fault]:
-    """What is wrong with a link that need not be there, and must lead to certificates where it is."""
+def link_faults(directory: Path, name: str, source: str) -> Iterator[Fault]:
+    """What is wrong with a link to ``source``, which need not be there, and must hold certificates where it is.
+
+    What holds the same as ``source`` may stand in its place: a link from before the project was moved, or a copy.
+    """
     path = directory / name
     if not os.path.lexists(path):
         return
-    leads_to = f"{name} leads to {quoted(path.readlink())}" if path.is_symlink() else name
+    is_link = path.is_symlink()
+    leads_to = f"{name} leads to {quoted(path.readlink())}" if is_link else name
     try:
         found = written(read_bounded(path))
     except OSError as error:
         yield Code.CA_LINK, f"{leads_to}, which cannot be read: {reason(error)}"
         return
-    for _, words in pem_faults(leads_to, found, CERTIFICATE, is_one=False):
-        yield Code.CA_LINK, words
+    faults = list(pem_faults(leads_to, found, CERTIFICATE, is_one=False))
+    yield from ((Code.CA_LINK, words) for _, words in faults)
+    if not faults and not (is_link and str(path.readlink()) == source) and not _holds(Path(source), found.content):
+        yield Code.CA_LINK, f"{leads_to}, expected what is in {quoted(source)}"
 
 
 def root_crt_faults(files: Files) -> Iterator[Fault]:
@@ -176,7 +214,25 @@ def _mode_faults(name: str, mode: int, *, is_key: bool) -> Iterator[Fault]:
     if is_key and mode & (_PRIVATE | _WRITABLE_BY_ALL_OR_EXECUTABLE):
         yield Code.KEY_MODE, f"{name} is mode {mode:04o}, expected 0600: it is a private key"
     elif not is_key and mode & _WRITABLE_BY_ALL_OR_EXECUTABLE:
-        yield Code.FILE_MODE, f"{name} is mode {mode:04o}, expected 0644 or less"
+        words = "everybody may write it" if mode & stat.S_IWOTH else "it is executable"
+        yield Code.FILE_MODE, f"{name} is mode {mode:04o}: {words}"
+
+
+def ca_crt_faults(path: Path, found: Written) -> Iterator[Fault]:
+    """What is wrong with the file of ca.crt, which holds a certificate at least."""
+    yield from _mode_faults(path.name, stat.S_IMODE(path.stat().st_mode), is_key=_PRIVATE_LABEL in found.content)
+    yield from pem_faults(path.name, found, CERTIFICATE, is_one=False)
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    try:
+        return read_bounded(path) == content
+    except OSError:
+        return False
+
+
+def _shown(owners: Collection[int]) -> str:
+    return " or ".join(map(str, sorted(owners)))
 
 
 def _kind(mode: int) -> str:

@@ -26,6 +26,7 @@ class Code(StrEnum):
     FILE_UNREADABLE = "file-unreadable"
     FILE_EMPTY = "file-empty"
     FILE_MODE = "file-mode"
+    FILE_OWNER = "file-owner"
     KEY_MODE = "key-mode"
     PEM_MALFORMED = "pem-malformed"
     PEM_LABEL = "pem-label"
@@ -48,21 +49,26 @@ class Code(StrEnum):
     NOT_YET_VALID = "not-yet-valid"
     EXPIRED = "expired"
     OUTLIVES_CA = "outlives-ca"
+    KEY_TYPE = "key-type"
     KEY_WEAK = "key-weak"
+    KEY_SHARED = "key-shared"
     SIGNATURE_WEAK = "signature-weak"
     UNTRUSTED = "untrusted"
     PURPOSE = "purpose"
     SERIAL_DUPLICATE = "serial-duplicate"
+    SERIAL_INVALID = "serial-invalid"
     CHAIN_ORDER = "chain-order"
     CHAIN_OTHER = "chain-other"
     CA_LINK = "ca-link"
     ROOT_CRT_MISSING = "root-crt-missing"
     ROOT_CRT_WITHOUT_ROOT = "root-crt-without-root"
     ROOT_CRT_EXPIRED = "root-crt-expired"
+    ROOT_CRT_NOT_YET_VALID = "root-crt-not-yet-valid"
     RECORDED_OTHER = "recorded-other"
     NOT_RECORDED = "not-recorded"
     NOT_VERIFIED = "not-verified"
     CA_NOT_A_CA = "ca-not-a-ca"
+    CA_WITHOUT_ROOT = "ca-without-root"
     CA_PURPOSE = "ca-purpose"
     CA_EXPIRED = "ca-expired"
     CA_NOT_YET_VALID = "ca-not-yet-valid"
@@ -78,7 +84,15 @@ class Code(StrEnum):
         return _MEANINGS[self]
 
 
-_WARNINGS = frozenset({Code.CERTIFICATE_SUBJECT, Code.ROOT_CRT_MISSING, Code.ROOT_CRT_WITHOUT_ROOT, Code.NOT_RECORDED})
+_WARNINGS = frozenset(
+    {
+        Code.CERTIFICATE_SUBJECT,
+        Code.ROOT_CRT_MISSING,
+        Code.ROOT_CRT_WITHOUT_ROOT,
+        Code.NOT_RECORDED,
+        Code.CA_WITHOUT_ROOT,
+    }
+)
 
 
 _MEANINGS = {
@@ -90,6 +104,7 @@ _MEANINGS = {
     Code.FILE_UNREADABLE: "a file or the directory cannot be read",
     Code.FILE_EMPTY: "a file is empty, as a full disk leaves it",
     Code.FILE_MODE: "a public file may be written by everybody, or is executable",
+    Code.FILE_OWNER: "a file or the directory belongs to somebody else than the devices directory, and not to root",
     Code.KEY_MODE: "a private key may be read or written by others than its owner",
     Code.PEM_MALFORMED: "a file holds no PEM, or a block that is cut off or damaged",
     Code.PEM_LABEL: "a PEM file holds something of another kind, such as a key in place of a certificate",
@@ -112,21 +127,26 @@ _MEANINGS = {
     Code.NOT_YET_VALID: "the certificate is not valid yet",
     Code.EXPIRED: "the certificate has expired",
     Code.OUTLIVES_CA: "the certificate is valid longer than ca.crt, with which it ends",
+    Code.KEY_TYPE: "the certificate's key is of a kind that TLS gateways do not take",
     Code.KEY_WEAK: "the certificate's key is too short",
+    Code.KEY_SHARED: "another device, or ca.crt, has the same key",
     Code.SIGNATURE_WEAK: "the certificate is signed with a digest that gateways refuse",
-    Code.UNTRUSTED: "the certificate does not lead to ca.crt",
+    Code.UNTRUSTED: "openssl does not accept the certificate as one that ca.crt vouches for",
     Code.PURPOSE: "the certificate leads to ca.crt, but not as one for TLS clients",
-    Code.SERIAL_DUPLICATE: "another device has a certificate of the same serial number",
+    Code.SERIAL_DUPLICATE: "another device, or ca.crt, has a certificate of the same serial number",
+    Code.SERIAL_INVALID: "the serial number is not positive, or longer than 20 bytes",
     Code.CHAIN_ORDER: "a joined file holds what it should in another order",
     Code.CHAIN_OTHER: "a joined file does not hold what it joins",
     Code.CA_LINK: "the link to the server's CA leads nowhere, or to something else",
     Code.ROOT_CRT_MISSING: "there is no root.crt, by which the device knows its gateway",
     Code.ROOT_CRT_WITHOUT_ROOT: "root.crt holds no self-signed root, and ends when the gateway renews its certificate",
     Code.ROOT_CRT_EXPIRED: "what root.crt trusts has expired",
+    Code.ROOT_CRT_NOT_YET_VALID: "what root.crt trusts is not valid yet",
     Code.RECORDED_OTHER: "the certificate is another than the one that was recorded last",
     Code.NOT_RECORDED: "there are records, and none tells of the certificate",
     Code.NOT_VERIFIED: "something could not be verified",
     Code.CA_NOT_A_CA: "ca.crt is not one of a CA",
+    Code.CA_WITHOUT_ROOT: "ca.crt holds no self-signed root: a gateway that knows it alone refuses devices",
     Code.CA_PURPOSE: "ca.crt forbids certificates for clients",
     Code.CA_EXPIRED: "ca.crt has expired",
     Code.CA_NOT_YET_VALID: "ca.crt is not valid yet",

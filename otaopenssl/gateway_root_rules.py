@@ -4,18 +4,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from otaopenssl import device_answers
 from otaopenssl.digest import sha256
-from otaopenssl.errors import Failed
+from otaopenssl.file_rules import Fault
 from otaopenssl.findings import Code
 from otaopenssl.layout import GATEWAY_ROOT_NAME
 from otaopenssl.output_rules import Written
 from otaopenssl.outputs import CertificateReport
-from otaopenssl.questions import CERTIFICATE_REPORT
-from otaopenssl.reports import read_report
 from otaopenssl.runner import Runner
-
-_STANDARD_INPUT = "/dev/stdin"
-_Fault = tuple[Code, str]
 
 
 class RootRules:
@@ -23,29 +19,37 @@ class RootRules:
 
     def __init__(self, cwd: Path) -> None:
         self._cwd = cwd
-        self._known: dict[str, list[_Fault]] = {}
+        self._known: dict[str, list[Fault]] = {}
 
-    def faults(self, found: Written, runner: Runner) -> list[_Fault]:
+    def faults(self, found: Written, runner: Runner) -> list[Fault]:
         """What is wrong with a root.crt of whole certificates. Raises Failed where no openssl ends."""
         digest = sha256(found.content)
         if digest not in self._known:
             self._known[digest] = list(self._judged(found, runner))
         return self._known[digest]
 
-    def _judged(self, found: Written, runner: Runner) -> Iterator[_Fault]:
+    def _judged(self, found: Written, runner: Runner) -> Iterator[Fault]:
         reports: list[CertificateReport] = []
         for number, block in enumerate(found.blocks, start=1):
-            finished = runner.ask(CERTIFICATE_REPORT, _STANDARD_INPUT, cwd=self._cwd, stdin=block.text + b"\n")
-            try:
-                reports.append(read_report(finished, GATEWAY_ROOT_NAME))
-            except Failed as error:
-                yield Code.PEM_MALFORMED, f"certificate {number} in {GATEWAY_ROOT_NAME}: {error.message}"
+            answer = device_answers.certificate_in(runner, block, self._cwd)
+            if answer.report is None:
+                yield (
+                    Code.PEM_MALFORMED,
+                    f"openssl cannot read certificate {number} in {GATEWAY_ROOT_NAME}: {answer.fault}",
+                )
                 return
+            reports.append(answer.report)
         roots = [report for report in reports if report.subject == report.issuer]
         if not roots:
             words = "devices lose the gateway when its leaf or an intermediate is renewed"
             yield Code.ROOT_CRT_WITHOUT_ROOT, f"{GATEWAY_ROOT_NAME} holds no self-signed root: {words}"
-        last = max(report.not_after for report in roots or reports)
-        if last <= datetime.now(UTC):
+        now = datetime.now(UTC)
+        anchors = roots or reports
+        last = max(report.not_after for report in anchors)
+        first = min(report.not_before for report in anchors)
+        if last <= now:
             words = f"{GATEWAY_ROOT_NAME} expired on {last:%Y-%m-%d %H:%M:%S} UTC: devices refuse the gateway"
             yield Code.ROOT_CRT_EXPIRED, words
+        if first > now:
+            words = f"{GATEWAY_ROOT_NAME} is not valid before {first:%Y-%m-%d %H:%M:%S} UTC: devices refuse the gateway"
+            yield Code.ROOT_CRT_NOT_YET_VALID, words

@@ -60,6 +60,11 @@ def parse_device_id(value: str) -> DeviceID:
     return DeviceID(value)
 
 
+def is_device_id(value: str) -> bool:
+    """Whether the value can be a device ID."""
+    return _ID.fullmatch(value) is not None
+
+
 def parse_server_name(value: str) -> ServerName:
     """The value as a server name: 1 to 63 of ``A-Z a-z 0-9 . -``, beginning with a letter or digit.
 

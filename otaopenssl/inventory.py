@@ -1,11 +1,13 @@
 """The devices of a server and when their certificates expire, as far as a selection asks for them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
 from otaopenssl.stock import Stocked
+
+_LAST = datetime.max.replace(tzinfo=UTC)
 
 
 class State(StrEnum):
@@ -18,7 +20,7 @@ class State(StrEnum):
 
 
 class Listed(NamedTuple):
-    """A device, its state, and the whole days that its certificate has left, negative since it has expired."""
+    """A device, its state, and the whole days that its certificate has left, or (negative) that it has expired for."""
 
     device: Stocked
     state: State
@@ -36,31 +38,26 @@ class Selection(NamedTuple):
         """The device, and its state."""
         if device.not_before is None or device.not_after is None:
             return Listed(device, State.UNKNOWN, None)
-        days_left = (device.not_after - self.now).days
+        days_left = int((device.not_after - self.now) / timedelta(days=1))
         if device.not_after <= self.now:
             return Listed(device, State.EXPIRED, days_left)
         return Listed(device, State.NOT_YET_VALID if device.not_before > self.now else State.VALID, days_left)
 
     def takes(self, listed: Listed) -> bool:
-        """Whether the device is asked for; one without a certificate is not by its dates."""
-        end = listed.device.not_after
+        """Whether the device is asked for: one of which nothing is known may expire any day."""
         if self.only_expired:
             return listed.state is State.EXPIRED
-        if self.expiring_days is not None:
-            return end is not None and end <= self.now + timedelta(days=self.expiring_days)
-        return True
+        return listed.state is State.UNKNOWN or self.is_expiring(listed.device.not_after)
 
-    def of(self, devices: Iterable[Stocked]) -> Iterable[Listed]:
-        """Those of the devices that are asked for: in their order, else by what expires first where dates select."""
-        found = self._taken(devices)
+    def is_expiring(self, end: datetime | None) -> bool:
+        """Whether what ends then is asked for."""
+        if self.expiring_days is None:
+            return True
+        return end is not None and end <= self.now + timedelta(days=self.expiring_days)
+
+    def of(self, devices: Iterable[Listed]) -> list[Listed]:
+        """Those of the devices that are asked for: in their order, or by what expires first where dates select."""
+        found = [listed for listed in devices if self.takes(listed)]
         if self.only_expired or self.expiring_days is not None:
-            return sorted(
-                found, key=lambda one: (one.device.not_after or datetime.max.replace(tzinfo=UTC), one.device.uuid)
-            )
+            found.sort(key=lambda one: one.device.not_after or _LAST)
         return found
-
-    def _taken(self, devices: Iterable[Stocked]) -> Iterator[Listed]:
-        for device in devices:
-            listed = self.listed(device)
-            if self.takes(listed):
-                yield listed

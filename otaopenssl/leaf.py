@@ -93,6 +93,18 @@ def is_private_half(leaf: Leaf, key: bytes) -> bool:
     return first is not None and first == _first_coordinate(leaf.key_bits)
 
 
+def is_same_key(one: bytes, other: bytes) -> bool:
+    """Whether two public keys in DER (SubjectPublicKeyInfo) are the same, however the point of a curve is written.
+
+    Raises ValueError where they are none.
+    """
+    if one == other:
+        return True
+    bits = [_key_bits(element(key)) for key in (one, other)]
+    first = _first_coordinate(bits[0])
+    return bits[0] == bits[1] or (first is not None and first == _first_coordinate(bits[1]))
+
+
 def _first_coordinate(point: bytes) -> bytes | None:
     """That of a point of an elliptic curve (SEC 1, 2.3.3), which may be written whole or compressed."""
     if point[:1] == b"\x04" and len(point) % 2:

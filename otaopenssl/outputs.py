@@ -125,8 +125,9 @@ class CertificateReport(NamedTuple):
 
     @property
     def common_names(self) -> tuple[str, ...]:
-        """Each CN of the subject."""
-        return common_names(self.subject)
+        """Each CN of the subject; device UUIDs hold no character that a name would have to escape."""
+        parts = (part.partition("=") for part in re.split(r", ?| \+ ", self.subject))
+        return tuple(value.strip(" ") for name, _, value in parts if name.strip(" ") == "CN")
 
     @property
     def may_sign_certificates(self) -> bool:
@@ -138,15 +139,19 @@ class CertificateReport(NamedTuple):
         return self.key_usage is not None or (self.version == 1 and self.subject == self.issuer)
 
 
-def common_names(name: str) -> tuple[str, ...]:
-    """Each CN of a name as openssl prints it; device UUIDs hold no character that a name would have to escape."""
-    parts = (part.partition("=") for part in re.split(r", ?| \+ ", name))
-    return tuple(value.strip(" ") for kind, _, value in parts if kind.strip(" ") == "CN")
+def name_parts(name: str) -> tuple[str, ...]:
+    """The parts of a name as ``-nameopt RFC2253`` prints it, such as ``CN=4711``, escapes left as they are."""
+    # A blank that an escape was for at the end of a line is gone from it.
+    return tuple(re.findall(r"(?:\\.?|[^,+\\])+", name))
 
 
-def parse_certificate_report(text: str) -> CertificateReport | None:
-    """The facts of the first certificate in an ``x509 -text`` report, or None where it is not a whole report."""
-    fields, extensions = _read_report(text)
+def parse_certificate_report(text: str, *, is_guarded: bool = False) -> CertificateReport | None:
+    """The facts of the first certificate in an ``x509 -text`` report, or None where it is not a whole report.
+
+    A report that ``is_guarded`` has its extensions by ``-ext`` alone, so that nothing in the certificate passes for
+    one; names in it are as RFC 2253 writes them.
+    """
+    fields, extensions = _read_report(text, 0 if is_guarded else 12)
     not_before = parse_time(fields.get("Not Before", ""))
     not_after = parse_time(fields.get("Not After", ""))
     serial = _serial(fields.get("Serial Number", ""))
@@ -224,7 +229,7 @@ def _unindented(text: str) -> str:
 _Extensions = dict[str, tuple[tuple[str, ...], bool]]
 
 
-def _read_report(text: str) -> tuple[dict[str, str], _Extensions]:
+def _read_report(text: str, extension_indent: int) -> tuple[dict[str, str], _Extensions]:
     """The fields of a report by name, and its extensions: their comma-separated values and whether they are critical.
 
     The first of a name counts, so that what a later extension prints cannot pass for the subject.
@@ -235,7 +240,8 @@ def _read_report(text: str) -> tuple[dict[str, str], _Extensions]:
     for line, following in pairwise([*text.split("\n"), ""]):
         indent = len(line) - len(line.lstrip(" "))
         name, colon, value = line.strip(" ").partition(":")
-        if indent == 12 and name.startswith("X509v3 ") and following.startswith(" " * 16):
+        is_extension = indent == extension_indent and name.startswith("X509v3 ")
+        if is_extension and following.startswith(" " * (extension_indent + 4)):
             values = tuple(part.strip(" ") for part in following.split(",") if part.strip(" "))
             extensions.setdefault(name, (values, value.strip(" ") == "critical"))
         elif name.endswith("Public-Key") and indent == 16:
@@ -254,9 +260,11 @@ def _signature_algorithm(fields: Mapping[str, str]) -> str:
 
 
 def _serial(field: str) -> int | None:
-    """The number of ``16 (0x10)`` or ``3f:a0:…``."""
-    decimal, has_both, _ = field.partition(" (0x")
+    """The number of ``16 (0x10)``, ``-16 (-0x10)``, ``3f:a0:…`` or ``(Negative)3f:a0:…``."""
+    decimal = re.match(r"(-?\d+) \(-?0x", field)
+    digits = field.removeprefix("(Negative)").replace(":", "")
     try:
-        return int(decimal) if has_both else int(field.replace(":", ""), 16)
+        number = int(decimal[1]) if decimal else int(digits, 16)
     except ValueError:
         return None
+    return -number if field.startswith("(Negative)") else number

@@ -28,9 +28,13 @@ PUBLIC_KEY_REPORT = _question("openssl pkey -in FILE -noout -text_pub")
 # Of a certificate that came from outside its key is asked for without a report, which may hold a text that looks like
 # one; and it is printed anew, since openssl reads more forms of it than the one that it writes.
 PUBLIC_KEY = _question("openssl x509 -in FILE -pubkey")
-# Of a device's own files: what openssl says of them, and the public key that each holds.
-CERTIFICATE_AND_KEY = _question("openssl x509 -in FILE -noout -text -pubkey")
-REQUEST_CHECK = _question("openssl req -in FILE -noout -verify -subject -pubkey")
+# Of a certificate that anybody may have put there, without what could look like a line of the report: the text of other
+# extensions, and names that are not escaped. And of a device's CSR and keys, with the public key that each holds.
+CERTIFICATE_FACTS = _question(
+    "openssl x509 -in FILE -noout -text -certopt no_extensions,no_sigdump -nameopt RFC2253"
+    " -ext basicConstraints,keyUsage,extendedKeyUsage -pubkey"
+)
+REQUEST_CHECK = _question("openssl req -in FILE -noout -verify -subject -nameopt RFC2253 -pubkey")
 KEY_CHECK = _question("openssl pkey -in FILE -check -pubout")
 HOST_CHECK = _question("openssl x509 -in FILE -noout -checkhost HOST")
 ADDRESS_CHECK = _question("openssl x509 -in FILE -noout -checkip ADDRESS")
@@ -64,7 +68,7 @@ QUESTIONS = (
     CERTIFICATE_REPORT,
     PUBLIC_KEY_REPORT,
     PUBLIC_KEY,
-    CERTIFICATE_AND_KEY,
+    CERTIFICATE_FACTS,
     REQUEST_CHECK,
     KEY_CHECK,
     HOST_CHECK,

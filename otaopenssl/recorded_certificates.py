@@ -38,6 +38,9 @@ def recorded_certificates(server: Server) -> Recorded | None:
     except FileNotFoundError:
         listed = []
     for directory in record_dirs(server):
+        if not (directory / LINES_NAME).exists():
+            # Its run has just begun; else 'otaopenssl audit' tells.
+            continue
         for uuid, result, digest in _told(directory / LINES_NAME):
             # What was made again is another one since; what was found there is the one that was made.
             if result == Result.MADE or uuid not in last:

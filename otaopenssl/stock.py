@@ -2,6 +2,7 @@
 
 import os
 from datetime import datetime
+from pathlib import Path
 from typing import NamedTuple
 
 from otaopenssl.device_files import Naming
@@ -10,11 +11,11 @@ from otaopenssl.durable import read_bounded
 from otaopenssl.errors import BadInput, Unfit, quoted, reason
 from otaopenssl.ids import parse_device_uuid
 from otaopenssl.layout import CERTIFICATE_NAME, Server
-from otaopenssl.leaf import parse_leaf
+from otaopenssl.leaf import Leaf, parse_leaf
 from otaopenssl.outputs import CERTIFICATE, pem_blocks
 
-# These may be links.
-_CA_NAMES = ("ca.key", "ca.crt", "ca.srl")
+# A file system of its own has it.
+_NO_STRANGERS = ("lost+found",)
 
 
 class Stocked(NamedTuple):
@@ -34,14 +35,69 @@ class Stocked(NamedTuple):
 
 
 def device_names(server: Server) -> list[str]:
-    """The names of the device directories, in order; what is not named as a device is none.
+    """The names of the device directories, and of links to directories or nowhere in their place, in order.
 
-    Raises Unfit where the devices directory is not there or cannot be read.
+    What is not named as a device is none. Raises Unfit where the devices directory is not there or cannot be read.
     """
+    return sorted(entry.name for entry in _entries(server) if _is_device(entry.name))
+
+
+def misnamed(server: Server) -> list[str]:
+    """The names of directories among the devices that no device can have, in order; hidden ones are left out.
+
+    Raises Unfit as ``device_names`` does.
+    """
+    names = (entry.name for entry in _entries(server) if not entry.is_symlink())
+    return sorted(
+        name for name in names if not name.startswith(".") and name not in _NO_STRANGERS and not _is_device(name)
+    )
+
+
+def read_device(server: Server, name: str, naming: Naming) -> Stocked:
+    """The device of that name, read from its files."""
+    directory = server.devices_dir / name
+    if directory.is_symlink():
+        return Stocked(name, None, fault="it is a link, expected a directory")
+    try:
+        device_id = naming.device_id(os.listdir(directory), name)  # noqa: PTH208 - names, not paths
+    except OSError as error:
+        return Stocked(name, None, fault=f"its directory cannot be read: {reason(error)}")
+    leaf, what = read_leaf(directory)
+    if leaf is None:
+        return Stocked(name, device_id, fault=what)
+    return Stocked(name, device_id, leaf.serial, leaf.not_before, leaf.not_after, what)
+
+
+def read_leaf(directory: Path) -> tuple[Leaf | None, str]:
+    """The certificate in a device directory and the digest of its DER; where there is none, why."""
+    try:
+        blocks = pem_blocks(read_bounded(directory / CERTIFICATE_NAME))
+        if not blocks or blocks[0].label != CERTIFICATE or blocks[0].der is None:
+            raise ValueError("no PEM certificate")
+        return parse_leaf(blocks[0].der), sha256(blocks[0].der)
+    except FileNotFoundError:
+        return None, f"{CERTIFICATE_NAME} is missing"
+    except OSError as error:
+        return None, f"{CERTIFICATE_NAME} cannot be read: {reason(error)}"
+    except ValueError:
+        return None, f"{CERTIFICATE_NAME} is no certificate"
+
+
+def ends_of(path: Path) -> list[datetime]:
+    """When the certificates in a PEM file end; none of what cannot be read."""
+    try:
+        blocks = pem_blocks(read_bounded(path))
+        return [parse_leaf(block.der or b"").not_after for block in blocks if block.label == CERTIFICATE]
+    except (OSError, ValueError):
+        return []
+
+
+def _entries(server: Server) -> "list[os.DirEntry[str]]":
+    """The directories among the devices, and the links that are not to files."""
     shown = quoted(server.shown(server.devices_dir))
     try:
         with os.scandir(server.devices_dir) as entries:
-            return sorted(entry.name for entry in entries if _is_device(entry))
+            return [entry for entry in entries if entry.is_dir() or (entry.is_symlink() and not entry.is_file())]
     except FileNotFoundError:
         hint = "choose the server with '--server-name NAME', or the project with '-C DIR'"
         raise Unfit(f"there are no devices: {shown} is not there", hint=hint) from None
@@ -49,44 +105,9 @@ def device_names(server: Server) -> list[str]:
         raise Unfit(f"{shown} cannot be read: {reason(error)}", hint="check its owner and mode") from error
 
 
-def strangers(server: Server) -> dict[str, bool]:
-    """The names of directories, and of links, among the devices that are none, in order; hidden ones left out.
-
-    The value tells of each whether it is a link. Raises OSError.
-    """
-    with os.scandir(server.devices_dir) as entries:
-        found = {
-            entry.name: entry.is_symlink()
-            for entry in entries
-            if (entry.is_dir() or entry.is_symlink()) and not entry.name.startswith(".") and not _is_device(entry)
-        }
-    return {name: found[name] for name in sorted(found) if name not in _CA_NAMES}
-
-
-def read_device(server: Server, name: str, naming: Naming) -> Stocked:
-    """The device of that name, read from its files."""
-    directory = server.devices_dir / name
+def _is_device(name: str) -> bool:
     try:
-        device_id = naming.device_id(os.listdir(directory), name)  # noqa: PTH208 - names, not paths
-    except OSError as error:
-        return Stocked(name, None, fault=f"its directory cannot be read: {reason(error)}")
-    try:
-        blocks = pem_blocks(read_bounded(directory / CERTIFICATE_NAME))
-        if not blocks or blocks[0].label != CERTIFICATE or blocks[0].der is None:
-            raise ValueError("no PEM certificate")
-        leaf = parse_leaf(blocks[0].der)
-    except FileNotFoundError:
-        return Stocked(name, device_id, fault=f"{CERTIFICATE_NAME} is missing")
-    except OSError as error:
-        return Stocked(name, device_id, fault=f"{CERTIFICATE_NAME} cannot be read: {reason(error)}")
-    except ValueError:
-        return Stocked(name, device_id, fault=f"{CERTIFICATE_NAME} is no certificate")
-    return Stocked(name, device_id, leaf.serial, leaf.not_before, leaf.not_after, sha256(blocks[0].der))
-
-
-def _is_device(entry: "os.DirEntry[str]") -> bool:
-    try:
-        parse_device_uuid(entry.name)
+        parse_device_uuid(name)
     except BadInput:
         return False
-    return entry.is_dir(follow_symlinks=False)
+    return True

@@ -3,9 +3,9 @@
 import os
 from pathlib import Path
 
-from otaopenssl.errors import BadInput, Unfit, quoted
+from otaopenssl.errors import BadInput, Unfit, quoted, reason
 from otaopenssl.ids import parse_device_uuid
-from otaopenssl.layout import Server
+from otaopenssl.layout import CERTIFICATE_NAME, KEY_NAME, Server
 
 
 def target_path(server: Server, target: str) -> Path:
@@ -22,7 +22,7 @@ def target_path(server: Server, target: str) -> Path:
                 raise error from None
         if not os.path.lexists(path) and os.path.lexists(server.project_dir / target):
             path = server.project_dir / target
-    if "\0" in target or not os.path.lexists(path):
+    if "\0" in target or not _is_there(path, server.shown(path)):
         raise Unfit(
             f"no device or certificate {quoted(target)}: {quoted(server.shown(path))} is not there",
             hint="give the UUID of a device, its directory or a certificate file",
@@ -36,7 +36,19 @@ def device_directory(server: Server, target: str) -> Path:
     What lies among the devices is taken for one, whatever it is. Raises BadInput, and Unfit where there is none.
     """
     path = Path(os.path.normpath(target_path(server, target)))
-    if path.parent != server.devices_dir and not path.is_dir():
+    is_elsewhere = path.parent != server.devices_dir
+    if is_elsewhere and not any(os.path.lexists(path / name) for name in (KEY_NAME, CERTIFICATE_NAME)):
         words = f"{quoted(target)} is no device directory"
         raise Unfit(words, hint="give the UUID of a device, or its directory")
     return path
+
+
+def _is_there(path: Path, shown: str) -> bool:
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        words = f"{quoted(shown)} cannot be looked at: {reason(error)}"
+        raise Unfit(words, hint="check the owner and mode of the directories above") from error
+    return True

@@ -11,29 +11,38 @@ from typing import NamedTuple
 
 from otaopenssl import fleet_root
 from otaopenssl.certificate_rules import ca_findings
+from otaopenssl.device_answers import certificate, certificate_in
 from otaopenssl.device_check import DeviceCheck, Standard, questions_about
-from otaopenssl.device_files import naming_of
-from otaopenssl.device_index import stock
 from otaopenssl.device_verdicts import Verdict, accepted_of, judged
 from otaopenssl.digest import sha256
-from otaopenssl.errors import Failed
+from otaopenssl.errors import Failed, Unfit, quoted, reason
+from otaopenssl.file_rules import Fault, ca_crt_faults
 from otaopenssl.findings import FLEET_ROOT, Code, Finding, Severity
 from otaopenssl.gateway_root_rules import RootRules
 from otaopenssl.interrupts import held
 from otaopenssl.layout import Server
+from otaopenssl.output_rules import Written
+from otaopenssl.outputs import CERTIFICATE, CertificateReport
 from otaopenssl.program import Launch
-from otaopenssl.questions import CERTIFICATE_REPORT
+from otaopenssl.questions import CERTIFICATE_FACTS
 from otaopenssl.recorded_certificates import Recorded, recorded_certificates
-from otaopenssl.reports import ask_report
 from otaopenssl.runner import Runner
 from otaopenssl.steps import Text
-from otaopenssl.stock import device_names, strangers
+from otaopenssl.stock import device_names, misnamed
 from otaopenssl.texts import Procedure
+from otaopenssl.twins import find_twins
 
 # Verified by one openssl; small enough to tell of devices as they are done.
 _BLOCK = 16
 _WAITING_BLOCKS = 2
 RECORDS = "records"
+
+
+class Checked(NamedTuple):
+    """What was found of one device; the device is FLEET_ROOT, or RECORDS, where it is about none in particular."""
+
+    device: str
+    findings: list[Finding]
 
 
 class VerifyOrder(NamedTuple):
@@ -53,16 +62,13 @@ class VerifyOrder(NamedTuple):
         is_accepted = finding.code.severity is Severity.FAULT and finding.code in self.accepted
         return Severity.ACCEPTED if is_accepted else finding.code.severity
 
-
-class Checked(NamedTuple):
-    """What was found of one device; the device is FLEET_ROOT, or RECORDS, where it is about none in particular."""
-
-    device: str
-    findings: list[Finding]
+    def faults(self, checked: Checked) -> int:
+        """How many faults were found."""
+        return sum(self.severity(finding) is Severity.FAULT for finding in checked.findings)
 
 
 class Verified(NamedTuple):
-    """How many devices were verified, how many faults were found, and in how many devices."""
+    """How many devices were verified, how many faults were found in all, and how many of the devices have one."""
 
     devices: int
     faults: int
@@ -85,83 +91,76 @@ def verify(order: VerifyOrder, launch: Launch, tell: Callable[[Sequence[Checked]
     runner = launch()
     standard, found = _standard(server, text, runner)
     if order.paths is None:
-        found += [Checked(name, [_stranger(name, is_link=is_link)]) for name, is_link in strangers(server).items()]
-    count = _Count(order)
+        words = "its name is no device UUID"
+        found += [Checked(name, [Finding(name, Code.DIRECTORY_NAME, words)]) for name in misnamed(server)]
+    faults = faulty = 0
     if found:
-        count.add(found)
+        faults += sum(map(order.faults, found))
         tell(found)
     for checked in _through(standard, paths, runner, order.jobs):
-        count.add(checked)
+        faults += sum(map(order.faults, checked))
+        faulty += sum(order.faults(one) > 0 for one in checked)
         tell(checked)
-    return Verified(len(paths), count.faults, count.faulty)
+    return Verified(len(paths), faults, faulty)
 
 
 def questions(order: VerifyOrder) -> list[tuple[str, ...]]:
     """What openssl would be asked about the devices, each alone. Raises BadInput, and Unfit where there are none."""
     server, text = order.server, order.procedure.text("device.sh")
-    about_ca = CERTIFICATE_REPORT.argv(file=server.shown(server.ca_crt_path))
+    about_ca = CERTIFICATE_FACTS.argv(file=server.shown(server.ca_crt_path))
     return [about_ca, *(argv for path in _paths(order) for argv in questions_about(server, text, path))]
 
 
 def _paths(order: VerifyOrder) -> Sequence[Path]:
     if order.paths is not None:
         return order.paths
-    return [order.server.devices_dir / name for name in device_names(order.server)]
-
-
-def _stranger(name: str, *, is_link: bool) -> Finding:
-    if is_link:
-        return Finding(name, Code.DIRECTORY_KIND, "it is a link, expected a directory")
-    return Finding(name, Code.DIRECTORY_NAME, "its name is no device UUID")
-
-
-class _Count:
-    def __init__(self, order: VerifyOrder) -> None:
-        self._order = order
-        self.faults = 0
-        self.faulty = 0
-
-    def add(self, checked: Sequence[Checked]) -> None:
-        for one in checked:
-            faults = sum(self._order.severity(finding) is Severity.FAULT for finding in one.findings)
-            self.faults += faults
-            self.faulty += faults > 0
+    server = order.server
+    names = device_names(server)
+    if not names:
+        where = quoted(server.shown(server.devices_dir))
+        raise Unfit(f"there are no devices in {where}", hint="choose the server with '--server-name NAME'")
+    return [server.devices_dir / name for name in names]
 
 
 def _standard(server: Server, text: Text, runner: Runner) -> tuple[Standard, list[Checked]]:
-    """What devices are held against, and what is wrong with that."""
+    """What devices are held against, and what is wrong with that. Raises Unfit where there is no ca.crt."""
     ca_crt = fleet_root.read_certificate(server)
-    shown = server.shown(server.ca_crt_path)
-    report, _ = ask_report(runner, shown, cwd=server.project_dir, shown=shown)
-    found = [Finding(FLEET_ROOT, code, words) for code, words in ca_findings(report, datetime.now(UTC))]
+    cas, faults = _cas(server, ca_crt, runner)
+    faults += ca_crt_faults(server.ca_crt_path, ca_crt)
     recorded: Recorded | None = None
     checked: list[Checked] = []
     try:
         recorded = recorded_certificates(server)
     except (OSError, ValueError) as error:
-        words = f"the records cannot be read: {error}; see 'otaopenssl audit'"
+        why = reason(error) if isinstance(error, OSError) else str(error)
+        words = f"the records cannot be read: {why}; see 'otaopenssl audit'"
         checked.append(Checked(RECORDS, [Finding(RECORDS, Code.NOT_VERIFIED, words)]))
     last = None if recorded is None else recorded.last.get(None)
     if last is not None and last.hex() != sha256(ca_crt.blocks[0].der or b""):
-        found.append(Finding(FLEET_ROOT, Code.RECORDED_OTHER, "it is another than recorded"))
-    if found:
-        checked.append(Checked(FLEET_ROOT, found))
-    twins = _twins(server, text)
-    return Standard(server, text, report, ca_crt, twins, recorded, RootRules(server.project_dir)), checked
+        faults.append((Code.RECORDED_OTHER, "it is another than recorded"))
+    if faults:
+        checked.append(Checked(FLEET_ROOT, [Finding(FLEET_ROOT, code, words) for code, words in faults]))
+    owners = frozenset({0, server.devices_dir.stat().st_uid})
+    twins = find_twins(server, ca_crt.blocks)
+    return Standard(server, text, cas, ca_crt, twins, recorded, RootRules(server.project_dir), owners), checked
 
 
-def _twins(server: Server, text: Text) -> dict[int, tuple[str, ...]]:
-    """The devices that share a serial number, by that."""
-    first: dict[int, str] = {}
-    twins: dict[int, tuple[str, ...]] = {}
-    for device in stock(server, naming_of(text)):
-        if device.serial is None:
+def _cas(server: Server, ca_crt: Written, runner: Runner) -> tuple[tuple[CertificateReport, ...], list[Fault]]:
+    """Openssl's reports of the certificates in ca.crt, and what is wrong with them. Raises Unfit."""
+    shown = server.shown(server.ca_crt_path)
+    reports = []
+    for number, block in enumerate(ca_crt.blocks):
+        if block.label != CERTIFICATE:
             continue
-        if device.serial in first:
-            twins[device.serial] = (*twins.get(device.serial, (first[device.serial],)), device.uuid)
+        if number == 0:
+            found = certificate(runner, shown, server.project_dir)
         else:
-            first[device.serial] = device.uuid
-    return twins
+            found = certificate_in(runner, block, server.project_dir)
+        if found.report is None:
+            words = f"openssl cannot read {quoted(shown)}: {found.fault}"
+            raise Unfit(words, hint="put the fleet root CA back in its place")
+        reports.append(found.report)
+    return tuple(reports), list(ca_findings(reports, datetime.now(UTC)))
 
 
 def _through(standard: Standard, paths: Sequence[Path], runner: Runner, jobs: int) -> Iterator[list[Checked]]:

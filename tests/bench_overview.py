@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from otaopenssl.questions import CERTIFICATE_AND_KEY, DEVICES_CHECK, KEY_CHECK, REQUEST_CHECK
+from otaopenssl.questions import CERTIFICATE_FACTS, DEVICES_CHECK, KEY_CHECK, REQUEST_CHECK
 from tests.bench_fleet import Bench, Cost, measured
 
 # The least that asks the same of openssl: four processes a device, and one for the signatures of sixteen.
@@ -55,7 +55,7 @@ class Fleet:
         (self.project / "blocks").write_text("\n".join(blocks))
         at = "./myservername/devices/UUID"
         asked = [KEY_CHECK.argv(file=f"{at}/{name}") for name in ("pkey.pem", "pkey.ec.pem")]
-        asked += [REQUEST_CHECK.argv(file=f"{at}/UUID.csr"), CERTIFICATE_AND_KEY.argv(file=f"{at}/client.pem")]
+        asked += [REQUEST_CHECK.argv(file=f"{at}/UUID.csr"), CERTIFICATE_FACTS.argv(file=f"{at}/client.pem")]
         asked += [DEVICES_CHECK.argv("FILES", trusted="./myservername/devices/ca.crt")]
         (self.project / "questions").write_text("\n".join(" ".join(argv) for argv in asked))
 

@@ -11,6 +11,12 @@ from tests.conftest import openssl
 
 KEY_USAGE = "keyUsage=critical, digitalSignature"
 CLIENT = "extendedKeyUsage=critical, clientAuth"
+# The text of an extension that looks like others in a report: openssl writes it as it is.
+HIDING = (
+    r"x\n            X509v3 Basic Constraints: critical\n                CA:FALSE"
+    r"\n            X509v3 Key Usage: critical\n                Digital Signature"
+    r"\n            X509v3 Extended Key Usage: critical\n                TLS Web Client Authentication"
+)
 _CA_CONFIG = """[ca]
 default_ca = this
 [this]
@@ -70,6 +76,17 @@ class Device:
         )  # fmt: skip
         self["client.pem"].write_bytes((work / "client.pem").read_bytes())
         self.join()
+
+    def take_key(self, whose: Path) -> None:
+        """Have the key of another device, or of a CA, and CSR and certificate made with it."""
+        if whose.is_dir():
+            for name in ("pkey.pem", "pkey.ec.pem"):
+                self[name].write_bytes((whose / name).read_bytes())
+        else:
+            self["pkey.ec.pem"].write_bytes(whose.read_bytes())
+            openssl("pkcs8", "-topk8", "-nocrypt", "-in", str(whose), "-out", str(self["pkey.pem"]), cwd=self._work)
+        self["csr"].write_bytes(Path(self.request(f"/CN={self.uuid}")).read_bytes())
+        self.sign()
 
     def request(self, subject: str, *key: str) -> str:
         """The path of a CSR for another subject, or by another key."""
@@ -172,6 +189,11 @@ def _base64(content: bytes) -> str:
     return base64.encodebytes(content).decode()
 
 
+def relink(target: str) -> "Plant":
+    """Have ca.pem lead elsewhere."""
+    return each(lambda d: d["ca.pem"].unlink(missing_ok=True), lambda d: d["ca.pem"].symlink_to(target))
+
+
 def expired_root(path: Path, work: Path, end: str = "20210101000000Z", start: str = "20200101000000Z") -> None:
     """A self-signed certificate of a CA, valid in the past, and its key beside it."""
     key, csr = path.with_suffix(".key"), work / "root.csr"
@@ -226,7 +248,28 @@ FAULTS: dict[str, tuple[Plant, set[str]]] = {
     "csr-changed": (lambda d: flip_last(d["csr"]), {"csr-signature"}),
     "cert-changed": (each(lambda d: flip_last(d["client.pem"]), Device.join), {"untrusted"}),
     "swapped": (each(*(lambda d, name=name: swap(d, name) for name in ("pkey.pem", "pkey.ec.pem", "client.pem")),
-                     Device.join), {"certificate-name", "csr-other", "serial-duplicate"}),
+                     Device.join), {"certificate-name", "csr-other", "serial-duplicate", "key-shared"}),
+    "cn-blank": (lambda d: d.sign(csr=d.request(f"/CN={d.uuid} ")), {"certificate-name"}),
+    "cn-more": (lambda d: d.sign(csr=d.request(f"/CN={d.uuid}, O = x")), {"certificate-name"}),
+    "cn-plus": (lambda d: d.sign(csr=d.request(f"/CN={d.uuid} \\+ O = x")), {"certificate-name"}),
+    "no-cn": (lambda d: d.sign(csr=d.request(f"/CN=x, CN = {d.uuid}")), {"certificate-name"}),
+    "two-in-one": (lambda d: d.sign(csr=d.request(f"/CN={d.uuid}+O=plant 3", "-key", str(d["pkey.pem"]),
+                                                  "-multivalue-rdn")), {"certificate-subject"}),
+    "hidden-ca": (lambda d: d.sign(extensions=f"nsComment={HIDING}\nbasicConstraints=critical, CA:TRUE\n"
+                                   f"keyUsage=critical, digitalSignature, keyCertSign\n{CLIENT}"),
+                  {"certificate-is-ca", "key-usage"}),
+    "hidden-usages": (lambda d: d.sign(extensions=f"nsComment={HIDING}"), {"key-usage", "extended-key-usage"}),
+    "unknown-critical": (lambda d: d.sign(extensions=f"{KEY_USAGE}\n{CLIENT}\n1.2.3.4=critical, ASN1:UTF8String:x"),
+                         {"untrusted"}),
+    "serial-zero": (lambda d: d.sign(serial="00"), {"serial-invalid"}),
+    "serial-long": (lambda d: d.sign(serial="11" * 21), {"serial-invalid"}),
+    "other-curve": (lambda d: d.use_key("-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:secp256k1"), {"key-type"}),
+    "shared-key": (lambda d: d.take_key(d.devices / "good"), {"key-shared"}),
+    "ca-key": (lambda d: d.take_key(d.devices / "ca.key"), {"key-shared"}),
+    "sec1-encrypted": (lambda d: openssl("ec", "-aes128", "-passout", "pass:x", "-in", str(d["pkey.ec.pem"]), "-out",
+                                         str(d["pkey.ec.pem"]), cwd=d.path), {"key-unusable"}),
+    "stray-key": (each(lambda d: d["pkey.pem.bak"].write_bytes(d["pkey.pem"].read_bytes()),
+                       lambda d: d["pkey.pem.bak"].chmod(0o644)), {"key-mode"}),
     "cn": (lambda d: d.sign(csr=d.request("/CN=somebody")), {"certificate-name"}),
     "two-cns": (lambda d: d.sign(csr=d.request(f"/CN=somebody/CN={d.uuid}")), {"certificate-name"}),
     "v1": (v1, {"certificate-version", "key-usage", "extended-key-usage"}),
@@ -252,14 +295,38 @@ FAULTS: dict[str, tuple[Plant, set[str]]] = {
     "chain-leaf": (lambda d: d["chain"].write_bytes(d["client.pem"].read_bytes()), {"chain-other"}),
     "chain-root": (lambda d: d["chain"].write_bytes(d["client.pem"].read_bytes()
                                                     + (d.devices / "other.crt").read_bytes()), {"chain-other"}),
-    "dangling": (lambda d: d["ca.pem"].symlink_to("/nowhere/server_ca.pem"), {"ca-link"}),
-    "link-to-key": (lambda d: d["ca.pem"].symlink_to(d["pkey.pem"]), {"ca-link"}),
+    "dangling": (relink("/nowhere/server_ca.pem"), {"ca-link"}),
+    "link-to-key": (relink("pkey.pem"), {"ca-link"}),
+    "link-to-other": (relink("client.pem"), {"ca-link"}),
+    "ca-pem-other": (each(lambda d: d["ca.pem"].unlink(),
+                          lambda d: d["ca.pem"].write_bytes((d.devices / "ca.crt").read_bytes())), {"ca-link"}),
     "root-empty": (lambda d: d["root.crt"].write_bytes(b""), {"file-empty"}),
     "root-cut": (each(lambda d: d["root.crt"].write_bytes((d.devices / "ca.crt").read_bytes()),
                       lambda d: cut(d["root.crt"])), {"pem-malformed"}),
     "root-key": (each(lambda d: d["root.crt"].write_bytes(d["pkey.pem"].read_bytes()),
                       lambda d: d["root.crt"].chmod(0o600)), {"pem-label"}),
     "root-leaf": (lambda d: d["root.crt"].write_bytes(d["client.pem"].read_bytes()), {"root-crt-without-root"}),
+    "root-second-cut": (each(lambda d: d["root.crt"].write_bytes((d.devices / "ca.crt").read_bytes() * 2),
+                             lambda d: d["root.crt"].write_bytes(d["root.crt"].read_bytes()[:-100])),
+                        {"pem-malformed"}),
+    "root-future": (lambda d: d["root.crt"].write_bytes((d.devices / "new.crt").read_bytes()),
+                    {"root-crt-not-yet-valid"}),
     "root-expired": (lambda d: d["root.crt"].write_bytes((d.devices / "old.crt").read_bytes()), {"root-crt-expired"}),
 }  # fmt: skip
-GOOD = ("good", "with-id", "with-root", "with-link")
+# What is done to a good device that leaves it one.
+GOOD: dict[str, Plant] = {
+    "good": lambda _: None,
+    "with-id": lambda _: None,
+    "with-root": lambda d: d["root.crt"].write_bytes((d.devices / "other.crt").read_bytes()),
+    "without-link": lambda d: d["ca.pem"].unlink(),
+    "link-from-before": each(
+        lambda d: d["elsewhere.pem"].write_bytes((d.devices.parent / "server_ca.pem").read_bytes()),
+        relink("elsewhere.pem"),
+    ),
+    "compressed-key": lambda d: openssl(
+        "ec", "-in", str(d["pkey.ec.pem"]), "-conv_form", "compressed", "-out", str(d["pkey.ec.pem"]), cwd=d.path
+    ),
+    "read-only-key": lambda d: d["pkey.pem"].chmod(0o400),
+    "group-file": lambda d: d["client.pem"].chmod(0o664),
+    "a-b.c_d:e": lambda _: None,
+}

@@ -17,12 +17,13 @@ ROWS = [
 errors
 address departures der digest elf file_state findings git_ignore git_index ids interrupts merkle questions resources
 shellwords statement strict_json
-approval cnf environment layout leaf outputs render settings steps
+approval cnf environment key_kind layout leaf outputs render settings steps
 chain complaints device_files durable leaf_rules output_rules procedure providers targets
 answer attempt room runner text_rules
-certificate_rules credentials git_tree id_list locks measured policy program reports script signing stock texts
+credentials git_tree id_list locks measured policy program reports script signing stock texts
 wholeness
-device_answers device_index device_verdicts file_rules gateway_root_rules included inventory
+device_answers device_index device_verdicts file_rules included inventory twins
+belonging certificate_rules gateway_root_rules
 account approvers builds configs dsse file_system fleet_root plan records
 scratch serials server_directory vouching workbench
 doctor_check execution materials recovery

@@ -66,7 +66,7 @@ def test_the_facts_are_openssls(fleet: Path) -> None:
     assert [one["uuid"] for one in devices] == ["a-100-days", "b-10-days", "c-gone", "d-none", "e-future"]
     assert [one["device_id"] for one in devices] == ["VIN-1", "b-10-days", "c-gone", "d-none", "e-future"]
     assert [one["state"] for one in devices] == ["valid", "valid", "expired", "no certificate", "not yet valid"]
-    assert [one["days_left"] for one in devices[:4]] == [100, 10, -3, None]
+    assert [one["days_left"] for one in devices[:4]] == [100, 10, -2, None]
     assert (devices[3]["serial"], devices[3]["fault"]) == (None, "client.pem is missing")
     for one in devices:
         if one["serial"]:
@@ -102,28 +102,59 @@ def test_csv(fleet: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "uuids"),
     [
-        (("--expiring", "0"), 1, ["c-gone"]),
-        (("--expiring", "10"), 1, ["c-gone"]),
-        (("--expiring", "11"), 1, ["c-gone", "b-10-days"]),
-        (("--expiring", "101"), 1, ["c-gone", "b-10-days", "a-100-days"]),
+        (("--expiring", "0"), 1, ["c-gone", "d-none"]),
+        (("--expiring", "10"), 1, ["c-gone", "d-none"]),
+        (("--expiring", "11"), 1, ["c-gone", "b-10-days", "d-none"]),
+        (("--expiring", "101"), 1, ["c-gone", "b-10-days", "a-100-days", "d-none"]),
         (("--expired",), 0, ["c-gone"]),
     ],
 )
 def test_what_expires(fleet: Path, arguments: tuple[str, ...], status: int, uuids: list[str]) -> None:
-    """What expires first stands first; for cron the status tells that something does."""
+    """What expires first stands first, what cannot be told last; for cron the status tells of both."""
     for form in ("--json", "--csv"):
         ran = run("list", form, *arguments, cwd=fleet)
         assert ran.status == status
         if form == "--json":
             assert [one["uuid"] for one in json.loads(ran.out)["devices"]] == uuids
-    quantity = "1 device expires" if len(uuids) == 1 else f"{len(uuids)} devices expire"
-    assert (f"error: {quantity} within" in ran.err) == (status == 1)
+    if status == 1:
+        quantity = "1 device expires" if len(uuids) == 2 else f"{len(uuids) - 1} devices expire"
+        assert f"error: {quantity} within" in ran.err
+    assert "1 device has no certificate that can be read" in ran.err
 
 
 def test_nothing_expires(fleet: Path) -> None:
     """Where nothing does, nothing is printed, and the status is 0."""
-    shutil.rmtree(fleet / "myservername" / "devices" / "c-gone")
+    for name in ("c-gone", "d-none"):
+        shutil.rmtree(fleet / "myservername" / "devices" / name)
     assert run("list", "--expiring", "5", cwd=fleet) == (0, "", "")
+
+
+def test_cron_is_not_blind(fleet: Path) -> None:
+    """A device that cannot be read, a linked one and a fleet root CA that expires end with status 1 as well."""
+    devices = fleet / "myservername" / "devices"
+    shutil.rmtree(devices / "c-gone")
+    ran = run("list", "--expiring", "5", cwd=fleet)
+    assert (ran.status, ran.out.splitlines()[1].split()) == (1, ["d-none", "d-none", "client.pem", "is", "missing"])
+    assert "error: 1 device has no certificate that can be read" in ran.err
+    shutil.rmtree(devices / "d-none")
+    (devices / "elsewhere").symlink_to("/nowhere")
+    ran = run("list", "--expiring", "5", cwd=fleet)
+    assert ran.status == 1
+    assert re.search("^elsewhere +it is a link, expected a directory$", ran.out, re.MULTILINE)
+    (devices / "elsewhere").unlink()
+    ran = run("list", "--expiring", "3800", cwd=fleet)
+    assert ran.status == 1
+    assert "ca.crt expires on " in ran.err
+
+
+@pytest.mark.parametrize("name", ["\x1b[31mX", "=cmd", "\udcff", "a b"])
+def test_a_name_that_is_no_device_id(fleet: Path, name: str) -> None:
+    """What no device ID can be is none, whatever file is named so; it reaches neither a terminal nor a spreadsheet."""
+    device = fleet / "myservername" / "devices" / "b-10-days"
+    for suffix in (".csr", ".chain.pem"):
+        (device / f"b-10-days{suffix}").rename(device / f"{name}{suffix}")
+    assert listed(fleet)[1]["device_id"] is None
+    assert run("list", "--csv", cwd=fleet).out.splitlines()[2].startswith("b-10-days,,")
 
 
 @pytest.mark.parametrize(
@@ -146,7 +177,7 @@ def test_bad_input(project: Path, arguments: tuple[str, ...], status: int, sayin
 
 def test_no_devices(project: Path) -> None:
     """A server without devices has an empty list."""
-    assert run("list", cwd=project) == (0, "", "")
+    assert run("list", cwd=project) == (0, "", "there are no devices in ./myservername/devices\n")
     assert listed(project) == []
 
 

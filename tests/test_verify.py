@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from otaopenssl.findings import Code
-from tests.conftest import CHECKOUT, Resign, openssl, run, tree, write_program
+from tests.conftest import CHECKOUT, Resign, openssl, require, run, tree, write_program
 from tests.faults import FAULTS, GOOD, Device, expired_root
 
 # One process makes what most of them look at.
@@ -45,7 +45,7 @@ def faulty(_pristine: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     work = tmp_path_factory.mktemp("planting")
     shutil.copytree(_pristine, project, symlinks=True)
     devices = project / "myservername" / "devices"
-    made = run("server", cwd=project, env={"SERVER_NAME": "other"})
+    made = run("server", cwd=project)
     assert made.status == 0, made.err
     names = "".join(f"{name},{'body-4711' if name == 'with-id' else ''}\n" for name in (*FAULTS, *GOOD))
     (project / "ids.csv").write_text(f"uuid,device_id\n{names}")
@@ -53,10 +53,14 @@ def faulty(_pristine: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert made.status == 0, made.err
     shutil.rmtree(project / "myservername" / "records")
     openssl(*_CA, "-keyout", "other.key", "-out", "other.crt", cwd=devices)
-    expired_root(devices / "old.crt", work)
-    (devices / "with-root" / "root.crt").write_bytes((devices / "other.crt").read_bytes())
-    (devices / "with-link" / "ca.pem").symlink_to(project / "other" / "server_ca.pem")
+    past, future = work / "past", work / "future"
+    past.mkdir()
+    expired_root(devices / "old.crt", past)
+    future.mkdir()
+    expired_root(devices / "new.crt", future, start="20480101000000Z", end="20490101000000Z")
     (devices / "notes.txt").write_text("a file that is no device's")
+    for name, plant in GOOD.items():
+        plant(Device(devices / name, work))
     for name, (plant, _) in FAULTS.items():
         plant(Device(devices / name, work))
     return project
@@ -79,9 +83,9 @@ def test_a_planted_fault_is_found(verified: dict[str, Any], name: str) -> None:
 
 @pytest.mark.parametrize("name", GOOD)
 def test_nothing_is_found_of_a_good_device(verified: dict[str, Any], name: str) -> None:
-    """Neither of one among faulty ones, with a device ID, a root.crt or a link to the server's CA."""
-    # Whose serial number another has taken is told of both.
-    expected = {"serial-duplicate"} if name == "good" else None
+    """Neither of one among faulty ones, with a device ID or a root.crt, nor where openssl writes things otherwise."""
+    # Whose serial number and key others have taken is told of all.
+    expected = {"serial-duplicate", "key-shared"} if name == "good" else None
     assert found(verified).get(name) == expected
 
 
@@ -96,8 +100,8 @@ def test_every_code_is_planted() -> None:
         "certificate-unreadable",
         "purpose",
     }
-    others |= {"certificate-subject", "root-crt-missing", "recorded-other", "not-recorded", "not-verified"}
-    others |= {"ca-not-a-ca", "ca-purpose", "ca-expired", "ca-not-yet-valid"}
+    others |= {"root-crt-missing", "recorded-other", "not-recorded", "not-verified", "file-owner"}
+    others |= {"ca-not-a-ca", "ca-purpose", "ca-expired", "ca-not-yet-valid", "ca-without-root"}
     assert planted | others == {code.value for code in Code}
     assert not planted & others
 
@@ -111,7 +115,7 @@ def test_the_table(faulty: Path) -> None:
     assert [line[0] for line in lines] == sorted(line[0] for line in lines)
     assert ["key-mode", "fault", "key-mode", "pkey.pem is mode 0644, expected 0600: it is a private key"] in lines
     devices, names = len(FAULTS) + len(GOOD), {line[0] for line in lines}
-    words = f"{devices} devices verified: {len(lines)} faults, in {len(names)} of them"
+    words = f"{devices} devices verified, {len(names)} of them faulty: {len(lines)} faults"
     assert f"otaopenssl: error: {words}\nhint: docs/findings.md" in ran.err
     assert "\notaopenssl: warning: root-crt-without-root: 1 of " in f"\n{ran.err}"
 
@@ -163,7 +167,7 @@ def test_faults_are_printed_beside_a_bar(faulty: Path) -> None:
     assert [line.split(" ")[0] for line in lines] == sorted(line.split(" ")[0] for line in lines)
     assert any(re.match(r"crlf +\x1b\[31mfault\x1b\[0m +pem-crlf +client.pem has carriage", line) for line in lines)
     assert not any("\u2501" in line for line in lines)
-    assert "devices verified: " in shown.rpartition("\x1b[2K")[2]
+    assert "devices verified, " in shown.rpartition("\x1b[2K")[2]
 
 
 def test_devices_by_name_and_by_path(faulty: Path) -> None:
@@ -177,7 +181,7 @@ def test_devices_by_name_and_by_path(faulty: Path) -> None:
         ["crlf", "fault", "pem-crlf"],
         ["crlf", "warning", "root-crt-missing"],
     ]
-    assert "error: 2 devices verified: 1 fault, in 1 of them" in ran.err
+    assert "error: 2 devices verified, 1 of them faulty: 1 fault" in ran.err
     good = run("verify", "with-root", cwd=faulty)
     assert (good.status, good.out, good.err) == (
         0,
@@ -247,8 +251,8 @@ def test_records(project: Path, devices: Path, tmp_path: Path) -> None:
     shutil.copytree(devices / "u2", devices / "u3")
     assert verified_json(project, "--all") == {
         "u1": {"recorded-other"},
-        "u2": {"serial-duplicate"},
-        "u3": {"certificate-name", "csr-name", "serial-duplicate", "not-recorded"},
+        "u2": {"serial-duplicate", "key-shared"},
+        "u3": {"certificate-name", "csr-name", "serial-duplicate", "key-shared", "not-recorded"},
     }
 
 
@@ -288,6 +292,75 @@ def test_a_ca_that_is_not_fit(
     if of_ca == "ca-purpose":
         openssl("verify", "-partial_chain", "-trusted", "../ca.crt", "client.pem", cwd=devices / "u1")
     assert verified_json(project, "u1") == {"ca.crt": {of_ca}, "u1": {of_device}}
+
+
+def test_what_belongs_to_somebody_else(project: Path, devices: Path) -> None:
+    """A key or a directory of another user is told; root's are nobody else's."""
+    require(os.geteuid() == 0, "only root can give files away")
+    for uuid in ("u1", "u2"):
+        assert run("device", "--uuid", uuid, cwd=project).status == 0
+    for path in (devices, devices / "u1"):
+        os.chown(path, 1234, -1)
+    os.chown(devices / "u2" / "pkey.pem", 1235, -1)
+    assert verified_json(project, "--all") == {"u2": {"file-owner"}}
+    os.chown(devices / "u2", 1235, -1)
+    os.chown(devices, 1235, -1)
+    assert verified_json(project, "--all") == {"u1": {"file-owner"}}
+
+
+@pytest.mark.parametrize(
+    ("change", "codes"),
+    [
+        (lambda path: path.chmod(0o666), {"file-mode"}),
+        (lambda path: path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n")), {"pem-crlf"}),
+        (lambda path: path.write_bytes(path.read_bytes() + path.with_suffix(".key").read_bytes()),
+         {"pem-label", "key-mode"}),
+        (lambda path: path.write_bytes(path.read_bytes() + path.read_bytes()[:300]), {"pem-malformed"}),
+    ],
+)  # fmt: skip
+def test_the_file_of_ca_crt(project: Path, devices: Path, change: Any, codes: set[str]) -> None:
+    """What is wrong with it as a file is told of it once, not of its certificate."""
+    assert run("device", "--uuid", "u1", cwd=project).status == 0
+    change(devices / "ca.crt")
+    assert verified_json(project, "u1")["ca.crt"] == codes
+
+
+def test_several_cas(project: Path, devices: Path, tmp_path: Path) -> None:
+    """While a fleet root CA is exchanged both stand in ca.crt: each is judged, and a device by its own issuer."""
+    for uuid in ("u1", "u2"):
+        assert run("device", "--uuid", uuid, cwd=project).status == 0
+    shutil.rmtree(project / "myservername" / "records")
+    openssl(*_CA, "-days", "3", "-keyout", "new.key", "-out", "new.crt", cwd=devices)
+    own = (devices / "ca.crt").read_bytes()
+    (devices / "ca.crt").write_bytes((devices / "new.crt").read_bytes() + own)
+    for uuid in ("u1", "u2"):
+        Device(devices / uuid, tmp_path).join()
+    assert verified_json(project, "--all", status=0) == {}
+    expired_root(devices / "old.crt", tmp_path)
+    (devices / "ca.crt").write_bytes(own + (devices / "old.crt").read_bytes())
+    for uuid in ("u1", "u2"):
+        Device(devices / uuid, tmp_path).join()
+    assert verified_json(project, "--all") == {"ca.crt": {"ca-expired"}}
+
+
+def test_a_ca_that_is_no_root(project: Path, devices: Path, tmp_path: Path) -> None:
+    """An intermediate CA is a warning: a gateway that knows it alone refuses the devices."""
+    assert run("device", "--uuid", "u1", cwd=project).status == 0
+    shutil.rmtree(project / "myservername" / "records")
+    openssl(*_CA, "-keyout", "top.key", "-out", "top.crt", cwd=devices)
+    (tmp_path / "ca.ext").write_text("basicConstraints = critical, CA:TRUE\n")
+    openssl("req", "-new", "-key", "ca.key", "-subj", "/CN=ota-devices-CA", "-out", "ca.csr", cwd=devices)
+    words = ["-CA", "top.crt", "-CAkey", "top.key", "-set_serial", "7", "-extfile", str(tmp_path / "ca.ext")]
+    openssl("x509", "-req", "-in", "ca.csr", *words, "-days", "3000", "-out", "ca.crt", cwd=devices)
+    Device(devices / "u1", tmp_path).sign(end="20280101000000Z")
+    assert verified_json(project, "u1", status=0) == {"ca.crt": {"ca-without-root"}}
+
+
+def test_a_run_that_has_just_begun(project: Path) -> None:
+    """A record without its lines is that of a run that begins; it is no fault."""
+    assert run("device", "--uuid", "u1", cwd=project).status == 0
+    (project / "myservername" / "records" / "20991231T235959Z-0123456789ab").mkdir()
+    assert verified_json(project, "--all", status=0) == {}
 
 
 def test_a_team_of_its_own_text(project: Path) -> None:
@@ -341,9 +414,12 @@ def test_what_was_not_approved_is_not_started(
         (("u1",), 4, "no device or certificate 'u1'"),
         (("u1", "u2"), 4, "no device or certificate 'u2'"),
         (("certs/client.ext",), 4, "'certs/client.ext' is no device directory"),
+        ((".",), 4, "'.' is no device directory"),
+        (("myservername/devices",), 4, "is no device directory"),
         (("",), 2, "device UUID is empty"),
         (("--all", "--accept", "nosuch"), 2, "--accept 'nosuch' is no code of a finding"),
         (("--all", "--jobs", "0"), 2, "--jobs '0' is no number from 1 to 256"),
+        (("--all", "--server-name", "empty"), 4, "there are no devices in './empty/devices'"),
         (("--all", "--server-name", "nosuch"), 4, "there are no devices: './nosuch/devices' is not there"),
         (("--all", "--server-name", "a b"), 2, "server name 'a b'"),
         (("--all", "--procedure", "nosuch"), 2, "no procedure 'nosuch'"),
@@ -353,6 +429,8 @@ def test_what_was_not_approved_is_not_started(
 def test_bad_input(project: Path, arguments: tuple[str, ...], status: int, saying: str) -> None:
     """One error and a hint, with the status of the table, and nothing on standard output."""
     assert run("config", "render", cwd=project).status == 0
+    assert run("device", "--uuid", "there", cwd=project).status == 0
+    assert run("root", "--server-name", "empty", cwd=project).status == 0
     ran = run("verify", *arguments, cwd=project)
     assert (ran.status, ran.out, len(ran.error_lines)) == (status, "", 1)
     assert saying in ran.err

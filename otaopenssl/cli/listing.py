@@ -18,6 +18,7 @@ from otaopenssl.ids import parse_server_name
 from otaopenssl.inventory import Listed, Selection, State
 from otaopenssl.layout import Server
 from otaopenssl.outputs import serial_hex
+from otaopenssl.stock import ends_of
 
 _MOST_DAYS = 36_500
 # Of a year, as the guide's certificates are valid.
@@ -38,20 +39,40 @@ def list_devices(running: Running, options: Listing) -> None:
     running = Defaults(running.place).running(running)
     server, selection = _order(running, options)
     text = session.procedure(running).text("device.sh")
-    listed = list(selection.of(stock(server, naming_of(text))))
+    devices = [selection.listed(device) for device in stock(server, naming_of(text))]
+    listed = selection.of(devices)
     if running.json:
         terminal.result_json({"devices": [_document(one) for one in listed]})
     elif options.as_csv:
         terminal.result(_csv(listed))
     elif listed:
         terminal.result(terminal.columns([_cells(one) for one in listed], _HEAD))
-    unknown = sum(one.state is State.UNKNOWN for one in listed)
-    if unknown:
-        quantity = "1 device has" if unknown == 1 else f"{unknown} devices have"
-        terminal.warn(f"{quantity} no certificate that can be read: see 'otaopenssl verify --all'")
-    if options.expiring is not None and listed:
-        quantity = "1 device expires" if len(listed) == 1 else f"{len(listed)} devices expire"
-        raise Failed(f"{quantity} within {options.expiring} days", hint="have new certificates made before")
+    if not devices:
+        terminal.note(f"there are no devices in {server.shown(server.devices_dir)}")
+    unknown = sum(one.state is State.UNKNOWN for one in devices)
+    words = [f"{_devices(unknown)} no certificate that can be read: see 'otaopenssl verify --all'"] if unknown else []
+    if options.expiring is None:
+        for word in words:
+            terminal.warn(word)
+    else:
+        _judge(server, selection, len(listed) - unknown, words)
+
+
+def _judge(server: Server, selection: Selection, expiring: int, words: list[str]) -> None:
+    """Raise Failed, in these words and more, where something expires, or cannot be told."""
+    within = f"within {selection.expiring_days} days, or has expired"
+    if expiring:
+        quantity = "1 device expires" if expiring == 1 else f"{expiring} devices expire"
+        words = [f"{quantity} {within if expiring == 1 else within.replace('has', 'have')}", *words]
+    ends = [end for end in ends_of(server.ca_crt_path) if selection.is_expiring(end)]
+    if ends:
+        words.append(f"ca.crt expires on {moment(min(ends))}, and every device under it with it")
+    if words:
+        raise_all([Failed(word, hint="have new certificates made before") for word in words])
+
+
+def _devices(quantity: int) -> str:
+    return "1 device has" if quantity == 1 else f"{quantity} devices have"
 
 
 def _order(running: Running, options: Listing) -> tuple[Server, Selection]:

@@ -82,6 +82,10 @@ ProcedureName = Annotated[
 DryRun = Annotated[
     bool, typer.Option("-n", "--dry-run", help="Print a bash script that does the same; run nothing, write nothing.")
 ]
+DryRunOfQuestions = Annotated[
+    bool,
+    typer.Option("-n", "--dry-run", help="Print what openssl would be asked, as a bash script; run nothing."),
+]
 Style = Annotated[
     Literal["guide", "argv"],
     typer.Option("--style", help="With --dry-run: the guide's own lines, or each command bound and quoted."),

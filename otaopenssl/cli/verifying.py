@@ -165,6 +165,6 @@ def _summarise(verified: Verified, others: Mapping[Code, int]) -> None:
         terminal.warn(f"{code.value}: {count} of {quantity}: {code.meaning}")
     if verified.faults:
         faults = "1 fault" if verified.faults == 1 else f"{verified.faults} faults"
-        words = f"{quantity} verified: {faults}, in {verified.faulty} of them"
+        words = f"{quantity} verified, {verified.faulty} of them faulty: {faults}"
         raise Failed(words, hint="docs/findings.md tells what each code means, and what to do")
     terminal.note(f"{quantity} verified: all that must hold holds")
