@@ -55,7 +55,7 @@ def replace(path: Path, content: bytes) -> None:
 def put(path: Path, content: bytes) -> None:
     """Make or replace the file ``path`` in one step, whoever else does the same; the last one stays, its mode is kept.
 
-    A link is replaced, not followed. What a killed run left of its writing stays, under a name that is_unfinished knows.
+    A link is replaced, not followed. What a killed run left stays, under a name that ``is_unfinished`` knows.
     """
     temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}.new")
     with _written(temporary, [content]):

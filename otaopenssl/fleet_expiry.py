@@ -1,4 +1,4 @@
-"""When the devices of a fleet expire, counted in one pass, so that a large fleet needs no more room than a small one."""
+"""When the devices of a fleet expire, counted in one pass, so that a large one needs no more room."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping

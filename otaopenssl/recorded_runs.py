@@ -1,7 +1,7 @@
-"""The runs that records tell of, as an overview: which there were, by which openssl, and what an audit finds of them."""
+"""The runs that records tell of, as an overview: which there were, by which openssl, and what an audit finds."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from otaopenssl.audit import audit
 from otaopenssl.errors import Error, Failed, NotApproved
 from otaopenssl.layout import Server
 from otaopenssl.program import Launch
-from otaopenssl.records import record_dirs, records_dir
+from otaopenssl.records import read_chain, record_dirs, records_dir
 from otaopenssl.seal_rules import seal_question
 from otaopenssl.statement import SEAL_NAME
 from otaopenssl.statement_rules import Statement, read_statement
@@ -96,7 +96,7 @@ def questions(server: Server, trust: Path | None) -> list[tuple[str, ...]]:
 
 
 def _runs(server: Server) -> Iterator[Run]:
-    for directory in record_dirs(server):
+    for directory in _in_order(server):
         try:
             begun = datetime.strptime(directory.name.partition("-")[0], _BEGUN).replace(tzinfo=UTC)
         except ValueError:
@@ -108,12 +108,21 @@ def _runs(server: Server) -> Iterator[Run]:
             yield Run(directory.name, begun, None, error.message)
 
 
+def _in_order(server: Server) -> list[Path]:
+    """The records as they were chained, by name those that are not, or where the chain cannot be read."""
+    try:
+        places = {name: place for place, (_, name) in enumerate(read_chain(server))}
+    except (OSError, ValueError):
+        places = {}
+    return sorted(record_dirs(server), key=lambda directory: (places.get(directory.name, len(places)), directory.name))
+
+
 def _build(begun: datetime, statement: Statement) -> UsedBuild:
-    program, *libraries = (statement.digest(name) for name in ("openssl", "libssl", "libcrypto"))
-    return UsedBuild(statement.openssl_version, program, *libraries, records=1, last=begun)
+    program, libssl, libcrypto = (statement.digest(name) for name in ("openssl", "libssl", "libcrypto"))
+    return UsedBuild(statement.openssl_version, program, libssl, libcrypto, 1, begun)
 
 
-def _audited(server: Server, trust: Path | None, launch: Launch) -> tuple[Sequence[tuple[str, str]], Error | None]:
+def _audited(server: Server, trust: Path | None, launch: Launch) -> tuple[list[tuple[str, str]], Error | None]:
     try:
         return audit(server, (), trust, launch).findings, None
     except NotApproved:

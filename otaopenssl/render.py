@@ -1,7 +1,8 @@
 """The tool's Jinja templates → the OpenSSL configuration files of a project, and pages of HTML.
 
-The rendered configuration files read what differs from device to device from openssl's own environment (``$ENV::DEVICE_UUID``), so
-that one file serves every device and can be reviewed and pinned. Source: OTA Community Edition, scripts/certs.
+The configuration files read what differs from device to device from openssl's own environment
+(``$ENV::DEVICE_UUID``), so that one file serves every device and can be reviewed and pinned. Source: OTA Community
+Edition, scripts/certs.
 """
 
 from collections.abc import Callable, Mapping

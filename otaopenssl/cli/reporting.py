@@ -98,9 +98,7 @@ def _place(running: Running, options: Reporting) -> tuple[Server, Path | None]:
     return server, None if given == _STANDARD_OUTPUT else here / given
 
 
-def _order(
-    running: Running, order: VerifyOrder, trust: Path | None, launch: Launch, *, is_approved: bool
-) -> PageOrder:
+def _order(running: Running, order: VerifyOrder, trust: Path | None, launch: Launch, *, is_approved: bool) -> PageOrder:
     subject = Subject(order.server, order.procedure, session.program(running.place), launch)
     return PageOrder(order, subject, trust, is_approved, datetime.now(UTC))
 
