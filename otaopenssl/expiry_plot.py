@@ -5,7 +5,7 @@ Nothing is drawn here; templates/expiry_plot.svg.j2 does that.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import NamedTuple
 
 MOST_BARS = 40
@@ -89,11 +89,8 @@ def expiry_plot(expired: Mapping[date, int], left: Mapping[date, int], today: da
         for number in sorted(gone | kept)
     )
     y_ticks = tuple(Tick(100 - 100 * value / steps, f"{value * step:,}") for value in range(steps + 1))
-    now = unit.number(today)
-    passed = (today - unit.first(now)).days / (unit.first(now + 1) - unit.first(now)).days
-    return Plot(
-        unit.name, bars, _x_ticks(unit, range(first, last + 1), slot), y_ticks, round((now - first + passed) * slot, 2)
-    )
+    today_at = round((unit.number(today) - first + _passed(unit, today)) * slot, 2)
+    return Plot(unit.name, bars, _x_ticks(unit, range(first, last + 1), slot), y_ticks, today_at)
 
 
 def _by_span(unit: _Unit, days: Mapping[date, int]) -> Counter[int]:
@@ -101,6 +98,14 @@ def _by_span(unit: _Unit, days: Mapping[date, int]) -> Counter[int]:
     for day, devices in days.items():
         found[unit.number(day)] += devices
     return found
+
+
+def _passed(unit: _Unit, today: date) -> float:
+    """How much of its span has passed when the day begins."""
+    number = unit.number(today)
+    begun = unit.first(number)
+    end = unit.first(number + 1) if number < unit.number(date.max) else date.max
+    return (today - begun) / max(end - begun, timedelta(1))
 
 
 def _bar(label: str, counts: tuple[int, int], place: tuple[float, float], top: int) -> Bar:

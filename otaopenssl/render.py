@@ -48,6 +48,7 @@ def render_page(name: str, values: Mapping[str, object], filters: Mapping[str, C
         finalize=_visible,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
     environment.filters.update(filters)
     return environment.get_template(name + _SUFFIX).render(values).encode("utf-8")

@@ -54,15 +54,15 @@ def report(running: Running, options: Reporting) -> None:
     permission = gating.admitted(running, server, None)
     order.procedure.check_all()
     total = verifies.total(order)
-    shown = None if out is None else server.shown(out)
-    if out is not None and shown is not None:
+    shown = options.out or server.shown(server.project_dir / _FILE_NAME)
+    if out is not None:
         page_file.check_place(out, shown, is_forced=options.is_forced)
     launch = gating.launcher(running, server, permission)
     page_order = _order(running, order, trust, launch, is_approved=permission.approval is not None)
     with progress(total) as bar:
         page = fleet_page.fleet_page(page_order, launch, _Told(bar).tell)
     content = _rendered(page)
-    if out is None or shown is None:
+    if out is None:
         terminal.result(content.decode("utf-8"))
         return
     page_file.write_page(out, shown, content, is_forced=options.is_forced)
