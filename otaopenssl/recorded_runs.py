@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from otaopenssl.audit import audit
-from otaopenssl.errors import Error, Failed, NotApproved
+from otaopenssl.errors import Error, Failed, Unfit
 from otaopenssl.layout import Server
 from otaopenssl.program import Launch
 from otaopenssl.records import read_chain, record_dirs, records_dir
@@ -125,7 +125,5 @@ def _build(begun: datetime, statement: Statement) -> UsedBuild:
 def _audited(server: Server, trust: Path | None, launch: Launch) -> tuple[list[tuple[str, str]], Error | None]:
     try:
         return audit(server, (), trust, launch).findings, None
-    except NotApproved:
-        raise
-    except Error as error:
+    except (Unfit, Failed) as error:
         return [], error

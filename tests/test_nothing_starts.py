@@ -85,6 +85,7 @@ COMMANDS = [
     ("fleet", "--count", "2"),
     ("gateway", "root", "--gateway", "127.0.0.1", "--uuid", "d1"),
     ("rehearse",),
+    ("report",),
 ]
 DEVIATIONS: dict[str, Callable[[Path], None]] = {
     "a configuration file": lambda project: flipped(project / "certs" / "server.ext", 3),

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from importlib.util import find_spec
 from itertools import pairwise
@@ -13,7 +14,8 @@ import pytest
 from tests import browser as browsers
 from tests.browser import DESKTOP, PHONE, Browser, Size
 from tests.conftest import require, run
-from tests.report_cases import IMAGE, SCRIPT, STYLE, hostile_project
+from tests.faults import Device
+from tests.report_cases import IMAGE, SCRIPT, STYLE, at, hostile_project
 
 VIEWS = [(size, scheme) for size in (PHONE, DESKTOP) for scheme in ("light", "dark")]
 WIDTHS = [Size(320, 640), PHONE, Size(768, 1024), DESKTOP]
@@ -182,11 +184,7 @@ def test_the_plot_is_drawn(browser: Browser, project: Path, page: Path, size: Si
     assert kinds.keys() == {"left", "expired"}
     assert "url(" in kinds["expired"]
     assert len(labels) >= 6
-    for number, (left, right, top, bottom) in enumerate(labels):
-        assert left >= 0
-        assert right <= size.width
-        for other in labels[:number]:
-            assert right <= other[0] or other[1] <= left or bottom <= other[2] or other[3] <= top, "labels overlap"
+    check_labels(labels, size)
 
 
 @pytest.mark.parametrize("size", WIDTHS)
@@ -226,6 +224,40 @@ def test_accessibility(browser: Browser, page: Path, size: Size, scheme: str) ->
     with browser.page(page, size, scheme=scheme) as tab:
         tab.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true })")
         assert violations(tab) == []
+
+
+@pytest.fixture(scope="session")
+def weeks_page(_pristine: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of one device whose certificate ends in 200 days."""
+    directory = tmp_path_factory.mktemp("weeks")
+    shutil.copytree(_pristine, directory / "project", symlinks=True)
+    made = run("device", "--uuid", "one", cwd=directory / "project")
+    assert made.status == 0, made.err
+    Device(directory / "project" / "myservername" / "devices" / "one", directory).sign(end=at(200))
+    assert run("report", cwd=directory / "project").status == 0
+    return directory / "project" / "report.html"
+
+
+def test_a_plot_of_weeks(browser: Browser, weeks_page: Path) -> None:
+    """Labels as long as days leave each other room on a phone, where every other one is left out."""
+    with browser.page(weeks_page, PHONE) as tab:
+        assert "Devices by the week" in tab.evaluate("document.querySelector('.plot svg title').textContent")
+        assert len(tab.evaluate(_BARS)) == 1
+        on_phone = tab.evaluate(_LABELS)
+        tab.resize(DESKTOP)
+        on_desktop = tab.evaluate(_LABELS)
+    assert len(on_phone) < len(on_desktop)
+    check_labels(on_phone, PHONE)
+    check_labels(on_desktop, DESKTOP)
+
+
+def check_labels(labels: list[list[float]], size: Size) -> None:
+    """Each is within the window, and none upon another."""
+    for number, (left, right, top, bottom) in enumerate(labels):
+        assert left >= 0
+        assert right <= size.width
+        for other in labels[:number]:
+            assert right <= other[0] or other[1] <= left or bottom <= other[2] or other[3] <= top, "labels overlap"
 
 
 def test_the_page_of_nothing(browser: Browser, empty_page: Path) -> None:
@@ -283,7 +315,7 @@ def test_print(browser: Browser, page: Path) -> None:
         assert tab.evaluate("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
         assert tab.evaluate(_CONTRAST)[0] == []
         assert not tab.evaluate("document.querySelector('nav').checkVisibility()")
-        assert tab.evaluate("document.querySelector('details table').getBoundingClientRect().height") > 100
+        assert tab.evaluate("document.querySelector('details table').checkVisibility()")
         cut = f"[...document.querySelectorAll('{_SCROLLED}')].filter((one) => one.scrollWidth > one.clientWidth + 1)"
         assert tab.evaluate(f"{cut}.map((one) => one.outerHTML.slice(0, 200))") == []
     assert printed.startswith(b"%PDF-")
