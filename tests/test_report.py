@@ -251,6 +251,15 @@ def test_what_is_not_approved_is_not_run(project: Path, device: Device, logging_
     assert not (project / "report.html").exists()
 
 
+def test_what_differs_from_the_approval_is_told(project: Path, device: Device) -> None:
+    """A configuration file that is another is used by no report: the page is written, and tells of it."""
+    assert run("approve", cwd=project).status == 0
+    path = project / "certs" / "client.ext"
+    path.write_text(path.read_text() + "\n# changed\n")
+    page = text_of(page_of(project))
+    assert "not approved: 1 difference from approval.json: certs/client.ext: expected sha256" in page
+
+
 def test_dry_run(project: Path, device: Device, logging_openssl: tuple[Path, Path]) -> None:
     """It prints the questions, starts nothing and writes nothing; a run asks openssl nothing else."""
     program, log = logging_openssl
