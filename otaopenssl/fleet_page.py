@@ -56,11 +56,10 @@ class ShownText(NamedTuple):
 
 
 class Kind(NamedTuple):
-    """How many findings there are of one kind, and of how many devices."""
+    """How many findings there are of one kind."""
 
     code: Code
     findings: int
-    devices: int
 
 
 class Findings(NamedTuple):
@@ -164,13 +163,11 @@ class _Gathered:
     def __init__(self, tell: Callable[[Sequence[Checked]], None]) -> None:
         self._tell = tell
         self._findings: Counter[Code] = Counter()
-        self._devices: Counter[Code] = Counter()
         self.first: dict[Severity, list[Finding]] = {Severity.FAULT: [], Severity.WARNING: []}
 
     def tell(self, checked: Sequence[Checked]) -> None:
         for one in checked:
             self._findings.update(finding.code for finding in one.findings)
-            self._devices.update({finding.code for finding in one.findings})
             for finding in one.findings:
                 severity = finding.code.severity
                 kept = self.first[severity]
@@ -180,5 +177,5 @@ class _Gathered:
 
     def kinds(self) -> list[Kind]:
         """What was found by kind, faults first, then what is most frequent."""
-        found = [Kind(code, self._findings[code], self._devices[code]) for code in self._findings]
+        found = [Kind(code, count) for code, count in self._findings.items()]
         return sorted(found, key=lambda kind: (kind.code.severity.value, -kind.findings, kind.code.value))
