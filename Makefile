@@ -8,10 +8,10 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help device dry-run rehearse test lint docs bench clean
+.PHONY: help device dry-run rehearse test test-versions lint docs bench clean
 
 help: ## show this list
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' '$(firstword $(MAKEFILE_LIST))' | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' '$(firstword $(MAKEFILE_LIST))' | expand -t 22
 	@echo "  variables: SERVER_NAME=, DEVICE_UUID=, DEVICE_ID=, ARGS="
 
 # SERVER_NAME, DEVICE_UUID and DEVICE_ID reach both commands through the environment, where make puts them; ARGS= is
@@ -26,8 +26,11 @@ dry-run: $(VENV)/.run ## print the commands that `make device` would run
 rehearse: $(VENV)/.run ## rehearse the whole guide on this machine, with a gateway that demands certificates
 	@$(BIN)/python -m otaopenssl rehearse $(ARGS)
 
-test: $(VENV)/.dev ## run the tests
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/.dev ## run the tests, a process a core
+	@$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
+
+test-versions: $(VENV)/.dev ## run what must hold with every OpenSSL, on programs of 1.1.1 to 4.0 from Debian
+	@.ci/test-versions .openssl $(BIN)/python -m pytest -q $(ARGS)
 
 lint: $(VENV)/.dev ## check style and types
 	@$(BIN)/python -m ruff check .
@@ -40,8 +43,8 @@ docs: $(VENV)/.dev ## write docs/commands.md anew from the help texts
 bench: $(VENV)/.dev ## measure the tool against the guide's own script, side by side
 	@$(BIN)/python tests/bench.py $(ARGS)
 
-clean: ## remove the virtual environment and caches
-	rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache
+clean: ## remove the virtual environment, the openssl programs of the tests and caches
+	rm -rf $(VENV) .openssl dist build .mypy_cache .pytest_cache .ruff_cache
 
 # Byte code is written here, once, since a device takes hardly longer than compiling the program would.
 $(VENV)/.run: pyproject.toml

@@ -9,7 +9,8 @@ here repeats a word of its standard output.
 import base64
 import re
 
-from otaopenssl.outputs import CERTIFICATE, PemBlock, complaint_words, is_whole_der, pem_blocks
+from otaopenssl.complaints import complaint_words
+from otaopenssl.outputs import CERTIFICATE, PemBlock, is_whole_der, pem_blocks
 
 MOST_CERTIFICATES = 100
 

@@ -4,11 +4,12 @@ import re
 from pathlib import Path
 
 from otaopenssl.approval import APPROVAL_NAME, SIGNATURES_NAME
+from otaopenssl.complaints import first_complaint
 from otaopenssl.environment import CHILD_PATH
 from otaopenssl.errors import Failed, NotApproved, quoted
 from otaopenssl.leaf import compared_name, parse_leaf
 from otaopenssl.measured import measure
-from otaopenssl.outputs import first_complaint, is_whole_der, pem_blocks
+from otaopenssl.outputs import is_whole_der, pem_blocks
 from otaopenssl.policy import Approvers, check_is_roots
 from otaopenssl.questions import SIGNERS
 from otaopenssl.runner import Finished, Runner

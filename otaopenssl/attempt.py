@@ -8,7 +8,7 @@ import re
 from enum import StrEnum
 from typing import NamedTuple
 
-from otaopenssl.outputs import complaint_words
+from otaopenssl.complaints import complaint_words
 
 REFUSING_STATUSES = ("400", "401", "403", "495", "496")
 # TLS alerts by number (RFC 8446, section 6).

@@ -4,15 +4,10 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from otaopenssl.complaints import first_complaint
 from otaopenssl.device_files import Role
 from otaopenssl.errors import quoted
-from otaopenssl.outputs import (
-    CertificateReport,
-    common_names,
-    first_complaint,
-    parse_certificate_report,
-    pem_blocks,
-)
+from otaopenssl.outputs import CertificateReport, common_names, parse_certificate_report, pem_blocks
 from otaopenssl.questions import CERTIFICATE_AND_KEY, KEY_CHECK, REQUEST_CHECK
 from otaopenssl.runner import Finished, Runner, describe_statuses
 
@@ -34,7 +29,7 @@ class Certificate(NamedTuple):
 
 
 class Request(NamedTuple):
-    """What openssl says of a CSR: its names (CN), whether its signature is right, its public key; or why nothing."""
+    """What openssl says of a CSR: its names (CN) and public key, where its own signature is right; or why nothing."""
 
     common_names: tuple[str, ...]
     is_signed: bool
@@ -63,13 +58,15 @@ def request(runner: Runner, path: str, cwd: Path) -> Request:
     finished = runner.ask(REQUEST_CHECK, path, cwd=cwd)
     public_key = _public_key(finished)
     subject = re.search(r"^subject= ?(.*)$", _text(finished), re.MULTILINE)
-    # Where it is wrong, 1.1.1 and 3.0 end with 0; where it is right, the words stand in one stream or the other.
+    # Where it is wrong, 1.1.1 and 3.0 end with 0, and later ones print no more; the words stand in either stream.
     words = re.search(
         rb"^(?:Certificate request self-signature )?verify (OK|failure)\r?$", _both(finished), re.MULTILINE
     )
+    if words is not None and words[1] != b"OK":
+        return Request((), is_signed=False, public_key=None)
     if public_key is None or subject is None or words is None:
         return Request((), is_signed=False, public_key=None, fault=_why(finished))
-    return Request(common_names(subject[1]), words[1] == b"OK", public_key)
+    return Request(common_names(subject[1]), is_signed=True, public_key=public_key)
 
 
 def key(runner: Runner, path: str, cwd: Path) -> Key:

@@ -18,7 +18,7 @@ from otaopenssl.gateway_root_rules import RootRules
 from otaopenssl.ids import DeviceID, DeviceUUID
 from otaopenssl.layout import CERTIFICATE_NAME, GATEWAY_ROOT_NAME, Server
 from otaopenssl.output_rules import Written
-from otaopenssl.outputs import CertificateReport, serial_hex
+from otaopenssl.outputs import ENCRYPTED_KEY, CertificateReport, serial_hex
 from otaopenssl.questions import DEVICES_CHECK
 from otaopenssl.recorded_certificates import Recorded
 from otaopenssl.runner import Runner
@@ -152,7 +152,7 @@ class DeviceCheck:
                 continue
             if file.role is Role.REQUEST:
                 yield from self._request(file.name, expected)
-            elif file.role.is_key:
+            elif file.role.is_key and not self._is_encrypted(file.name):
                 found = device_answers.key(self._runner, self._named(file.name), self._standard.server.project_dir)
                 if found.public_key is None:
                     yield Code.KEY_UNUSABLE, f"openssl cannot use {file.name}: {found.fault}"
@@ -163,6 +163,10 @@ class DeviceCheck:
                     code = Code.KEY_OTHER if file.role is Role.KEY else Code.SOURCE_KEY_OTHER
                     yield code, f"{file.name} is not the key of {whose}"
 
+    def _is_encrypted(self, name: str) -> bool:
+        """Whether a text has encrypted the key, of which openssl can then tell nothing without its passphrase."""
+        return any(block.label == ENCRYPTED_KEY for block in self._files.sound[name].blocks)
+
     def _request(self, name: str, expected: bytes | None) -> Iterator[Fault]:
         found = device_answers.request(self._runner, self._named(name), self._standard.server.project_dir)
         if found.fault:
@@ -170,6 +174,7 @@ class DeviceCheck:
             return
         if not found.is_signed:
             yield Code.CSR_SIGNATURE, f"{name}: its own signature is wrong"
+            return
         if found.common_names != (self._uuid,):
             names = ", ".join(found.common_names)
             yield Code.CSR_NAME, f"{name}: subject is 'CN={names}', expected 'CN={self._uuid}'"

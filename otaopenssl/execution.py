@@ -9,16 +9,11 @@ from pathlib import Path
 
 from otaopenssl.account import Account
 from otaopenssl.answer import answer_fault, certificate_lines
+from otaopenssl.complaints import first_complaint, is_config_fault
 from otaopenssl.durable import UMASK, read_bounded
 from otaopenssl.errors import BadInput, Failed, quoted, reason
 from otaopenssl.output_rules import Written, output_fault, written
-from otaopenssl.outputs import (
-    PUBLIC_LABELS,
-    first_complaint,
-    is_config_fault,
-    is_public_pem,
-    pem_blocks,
-)
+from otaopenssl.outputs import PUBLIC_LABELS, is_public_pem, pem_blocks
 from otaopenssl.runner import STEP_SECONDS, Finished, Runner, failure
 from otaopenssl.steps import BoundStep, Text
 

@@ -8,10 +8,11 @@ FLEET_ROOT = "ca.crt"
 
 
 class Severity(StrEnum):
-    """Whether something does not hold, or holds and is worth knowing."""
+    """Whether something does not hold, holds and is worth knowing, or is accepted by whoever asks."""
 
     FAULT = "fault"
     WARNING = "warning"
+    ACCEPTED = "accepted"
 
 
 class Code(StrEnum):

@@ -18,6 +18,7 @@ from otaopenssl.output_rules import Written, written
 from otaopenssl.outputs import (
     CERTIFICATE,
     CLIENT_AUTH,
+    ENCRYPTED_KEY,
     CertificateReport,
     is_key_of,
     is_whole_der,
@@ -133,7 +134,7 @@ def _check_key_file(server: Server) -> None:
     content = _read(server.ca_key_path, shown)
     blocks = pem_blocks(content)
     labels = [block.label for block in blocks]
-    if "ENCRYPTED PRIVATE KEY" in labels or b"Proc-Type: 4,ENCRYPTED" in content:
+    if ENCRYPTED_KEY in labels or b"Proc-Type: 4,ENCRYPTED" in content:
         raise Unfit(
             f"{shown} is encrypted, and the audited commands give no passphrase",
             hint="decrypt it into a file of mode 0600: openssl pkcs8 -topk8 -nocrypt",

@@ -16,6 +16,7 @@ CSR = "CERTIFICATE REQUEST"
 SEC1_KEY = "EC PRIVATE KEY"
 PKCS8_KEY = "PRIVATE KEY"
 RSA_KEY = "RSA PRIVATE KEY"
+ENCRYPTED_KEY = "ENCRYPTED PRIVATE KEY"
 
 CLIENT_AUTH = "TLS Web Client Authentication"
 
@@ -32,19 +33,6 @@ _BLOCK = re.compile(
     rb"^-----BEGIN ([A-Z0-9 ]+)-----\r?\n((?:[^-\r\n][^\r\n]*\r?\n|\r?\n)*)-----END \1-----\r?$", re.MULTILINE
 )
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-# What openssl writes to standard error when all is well, and its prompts.
-_CHATTER = (
-    r"read EC key|writing EC key|Signature ok|subject ?=.*|Getting CA Private Key|Getting Private key|"
-    r"Certificate request self-signature ok|Enter pass phrase for .*:?|Connecting to .*|-----|"
-    r"You are about to be asked .*|into your certificate request.*|What you are about to enter .*|"
-    r"There are quite a few .*|For some fields there .*|If you enter '\.'.*|depth=.*|verify .*|DONE"
-)
-_CONFIG_FAULT = (
-    r"configuration file routines|X509 V3 routines|x509v3 routines|on line \d+ of config|config file|"
-    r"extension section|unknown extension|error in extension|distinguished_name|problems? making certificate request|"
-    r"error making certificate request|No template, please set one up|"
-    r"no objects specified in config|string mask"
-)
 
 
 class PemBlock(NamedTuple):
@@ -60,7 +48,7 @@ def expected_label(kind: str, *, is_encrypted: bool) -> str | None:
 
     ``is_encrypted`` is for pkcs8, which encrypts unless told not to.
     """
-    return "ENCRYPTED PRIVATE KEY" if kind == "pkcs8" and is_encrypted else _LABEL_BY_KIND.get(kind)
+    return ENCRYPTED_KEY if kind == "pkcs8" and is_encrypted else _LABEL_BY_KIND.get(kind)
 
 
 def is_public_pem(content: bytes, blocks: Sequence[PemBlock]) -> bool:
@@ -218,32 +206,6 @@ def serial_hex(serial: int) -> str:
     """The serial number as openssl writes it into ca.srl: upper-case hexadecimal, two digits a byte."""
     digits = f"{serial:X}"
     return digits if len(digits) % 2 == 0 else f"0{digits}"
-
-
-def first_complaint(stderr: bytes) -> str:
-    """The first line of openssl's standard error that tells of a failure, cleaned and at most 200 characters; or "".
-
-    PEM blocks are removed, control characters escaped: the line may be shown and recorded.
-    """
-    text = without_blocks(stderr).partition(b"-----BEGIN ")[0].decode("utf-8", "replace")
-    for line in text.splitlines():
-        line = line.strip()
-        if line and not re.fullmatch(_CHATTER, line):
-            shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line[:200])
-            return shown + ("…" if len(line) > 200 else "")
-    return ""
-
-
-def complaint_words(stderr: bytes) -> str:
-    """The words of the first complaint alone, without the numbers, routines and files that openssl puts around."""
-    complaint = first_complaint(stderr)
-    match = re.fullmatch(r"[0-9A-Fa-f]+:error:[0-9A-Fa-f]+:[^:]*:[^:]*:([^:]+):.*", complaint)
-    return match[1] if match else complaint
-
-
-def is_config_fault(stderr: bytes) -> bool:
-    """Whether openssl complains of what a configuration file says, rather than of anything else."""
-    return re.search(_CONFIG_FAULT, stderr.decode("utf-8", "replace"), re.IGNORECASE) is not None
 
 
 def _decoded(body: bytes) -> bytes | None:

@@ -10,7 +10,7 @@ from otaopenssl.account import Result
 from otaopenssl.durable import opened_bounded
 from otaopenssl.layout import Server
 from otaopenssl.recorded_devices import unsettled
-from otaopenssl.records import record_dirs
+from otaopenssl.records import read_chain, record_dirs
 from otaopenssl.statement import LINES_NAME, MOST_LINES_BYTES
 
 
@@ -30,14 +30,19 @@ def recorded_certificates(server: Server) -> Recorded | None:
     Raises OSError or ValueError where one cannot be read.
     """
     last: dict[str | None, bytes] = {}
-    names = []
+    if not any(record_dirs(server)):
+        return None
+    # Records that are not listed before are read once more, since their runs may go on meanwhile.
+    try:
+        listed = [name for _, name in read_chain(server)]
+    except FileNotFoundError:
+        listed = []
     for directory in record_dirs(server):
-        names.append(directory.name)
         for uuid, result, digest in _told(directory / LINES_NAME):
             # What was made again is another one since; what was found there is the one that was made.
             if result == Result.MADE or uuid not in last:
                 last[uuid] = digest
-    return Recorded(last, unsettled(server, names)) if names else None
+    return Recorded(last, unsettled(server, listed))
 
 
 def _told(path: Path) -> Iterator[tuple[str | None, str, bytes]]:

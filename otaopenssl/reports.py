@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from otaopenssl.complaints import first_complaint
 from otaopenssl.errors import Failed, quoted
-from otaopenssl.outputs import CertificateReport, first_complaint, parse_certificate_report
+from otaopenssl.outputs import CertificateReport, parse_certificate_report
 from otaopenssl.questions import CERTIFICATE_REPORT
 from otaopenssl.runner import Finished, Runner, describe_statuses
 

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
+from otaopenssl.complaints import first_complaint
 from otaopenssl.digest import sha256
 from otaopenssl.dsse import ENVELOPE_NAME, envelope_fault
 from otaopenssl.durable import read_bounded
-from otaopenssl.outputs import first_complaint, is_whole_der, pem_blocks
+from otaopenssl.outputs import is_whole_der, pem_blocks
 from otaopenssl.questions import INTACT, SEALERS
 from otaopenssl.runner import Finished, Runner
 from otaopenssl.statement import SEAL_NAME, STATEMENT_NAME

@@ -9,11 +9,12 @@ from pathlib import PurePath
 from typing import NamedTuple
 
 from otaopenssl import configs, server_directory, workbench
+from otaopenssl.complaints import first_complaint
 from otaopenssl.errors import Error, Failed, Unfit, quoted
 from otaopenssl.execution import Execution
 from otaopenssl.interrupts import hold_for_good
 from otaopenssl.layout import SERVER_NAMES, Server
-from otaopenssl.outputs import CertificateReport, first_complaint, is_key_of, is_name_match
+from otaopenssl.outputs import CertificateReport, is_key_of, is_name_match
 from otaopenssl.permission import Permission
 from otaopenssl.program import Launch, launch_unless
 from otaopenssl.questions import HOST_CHECK, PUBLIC_KEY_REPORT, SERVER_CHECK

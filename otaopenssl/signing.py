@@ -3,11 +3,12 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+from otaopenssl.complaints import first_complaint
 from otaopenssl.digest import sha256
 from otaopenssl.durable import read_bounded
 from otaopenssl.errors import Failed, Unfit, quoted, reason
 from otaopenssl.leaf import parse_leaf
-from otaopenssl.outputs import CERTIFICATE, first_complaint, is_whole_der, parse_version, pem_blocks
+from otaopenssl.outputs import CERTIFICATE, is_whole_der, parse_version, pem_blocks
 from otaopenssl.runner import Runner, describe_statuses
 from otaopenssl.steps import Text
 

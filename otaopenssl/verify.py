@@ -37,12 +37,21 @@ RECORDS = "records"
 
 
 class VerifyOrder(NamedTuple):
-    """Which device directories to verify: these, or all of the server where there are none; so many at a time."""
+    """Which device directories to verify: these, or all of the server where there are none; so many at a time.
+
+    Faults of the kinds that are ``accepted`` are told, and do not count.
+    """
 
     server: Server
     procedure: Procedure
     paths: Sequence[Path] | None
     jobs: int
+    accepted: frozenset[Code] = frozenset()
+
+    def severity(self, finding: Finding) -> Severity:
+        """How bad a finding is."""
+        is_accepted = finding.code.severity is Severity.FAULT and finding.code in self.accepted
+        return Severity.ACCEPTED if is_accepted else finding.code.severity
 
 
 class Checked(NamedTuple):
@@ -77,7 +86,7 @@ def verify(order: VerifyOrder, launch: Launch, tell: Callable[[Sequence[Checked]
     standard, found = _standard(server, text, runner)
     if order.paths is None:
         found += [Checked(name, [_stranger(name, is_link=is_link)]) for name, is_link in strangers(server).items()]
-    count = _Count()
+    count = _Count(order)
     if found:
         count.add(found)
         tell(found)
@@ -107,13 +116,14 @@ def _stranger(name: str, *, is_link: bool) -> Finding:
 
 
 class _Count:
-    def __init__(self) -> None:
+    def __init__(self, order: VerifyOrder) -> None:
+        self._order = order
         self.faults = 0
         self.faulty = 0
 
     def add(self, checked: Sequence[Checked]) -> None:
         for one in checked:
-            faults = sum(finding.code.severity is Severity.FAULT for finding in one.findings)
+            faults = sum(self._order.severity(finding) is Severity.FAULT for finding in one.findings)
             self.faults += faults
             self.faulty += faults > 0
 

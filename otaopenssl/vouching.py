@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 from otaopenssl.address import Gateway
 from otaopenssl.chain import Certificate, Role
+from otaopenssl.complaints import first_complaint
 from otaopenssl.credentials import Credentials
 from otaopenssl.digest import sha256
 from otaopenssl.errors import Failed, quoted
-from otaopenssl.outputs import CERTIFICATE, PemBlock, first_complaint, is_name_match, pem_blocks
+from otaopenssl.outputs import CERTIFICATE, PemBlock, is_name_match, pem_blocks
 from otaopenssl.questions import (
     ADDRESS_CHECK,
     ARCHIVED_CAS,

@@ -14,6 +14,7 @@ import argparse
 import datetime
 import os
 import platform
+import shutil
 import signal
 import statistics
 import subprocess
@@ -23,6 +24,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tests.bench_fleet import BARE, BY_TWO, FLEET, GUIDE, TEXT, Bench, BrokenRunError, Turn, measured
+from tests.bench_overview import Fleet, listed
 from tests.bench_records import audit_of, pair
 
 HELLO = "import typer\napp = typer.Typer()\n@app.command()\ndef main(name: str = 'x'):\n    print(name)\napp()\n"
@@ -39,6 +41,11 @@ RECORD_LIMIT_BYTES = 3500
 RECORD_PAIRS_A_ROUND = 2
 AUDIT_LIMIT_SECONDS = 60
 AUDIT_LIMIT_MIB = 200
+VERIFY_LIMIT = 1.5
+LIST_LIMIT_SECONDS = 15
+LIST_AGAIN_LIMIT_SECONDS = 2
+LISTED = 10_000
+GROWN = 10
 BIG, BIG_IF_QUICK = 10_000, 1_000
 AUDITED, AUDITED_IF_QUICK = 100_000, 10_000
 SMALL = 100
@@ -166,6 +173,36 @@ def compare_records(bench: Bench, quantity: int, devices: int, audited: int, lim
         say(f"{what:<44} {limits.judge(what, value, most)}\n")
 
 
+def compare_overview(bench: Bench, quantity: int, devices: int, limits: Limits) -> None:
+    """What it costs to verify devices beside asking openssl the same, and to list many."""
+    title = f"verify of {devices:,} devices, median of {quantity} pairs in turn"
+    say(f"\n{title:<44}  CPU ms\n")
+    fleet = Fleet(bench, devices)
+    pairs = [fleet.verified() for _ in range(quantity)]
+    shutil.rmtree(fleet.project)
+    for name, cpu in (
+        ("otaopenssl verify --all", [one.tool.cpu for one in pairs]),
+        ("baseline: openssl alone, by two", [one.bare.cpu for one in pairs]),
+    ):
+        say(f"{name:<44} {statistics.median(cpu) * 1000 / devices:7.2f}\n")
+    large = Fleet(bench, devices * GROWN)
+    peak = large.verified().tool.peak
+    shutil.rmtree(large.project)
+    first, again = listed(bench, LISTED)
+    for what, value, most in (
+        ("CPU, verify to baseline", statistics.median(one.tool.cpu / one.bare.cpu for one in pairs), VERIFY_LIMIT),
+        ("wall, verify to baseline", statistics.median(one.tool.wall / one.bare.wall for one in pairs), VERIFY_LIMIT),
+        (
+            f"peak memory, verify of {devices * GROWN:,} to {devices:,}",
+            peak / statistics.median(one.tool.peak for one in pairs),
+            PEAK_GROWTH_LIMIT,
+        ),
+        (f"list of {LISTED:,} devices in seconds", first.wall, LIST_LIMIT_SECONDS),
+        ("the same when nothing has changed", again.wall, LIST_AGAIN_LIMIT_SECONDS),
+    ):
+        say(f"{what:<44} {limits.judge(what, value, most)}\n")
+
+
 def positive(text: str) -> int:
     """A number from 1 on; raises ValueError."""
     number = int(text)
@@ -207,6 +244,7 @@ def main() -> int:
             compare_sizes(bench, big, interval, limits)
             audited = AUDITED_IF_QUICK if chosen.quick else AUDITED
             compare_records(bench, chosen.rounds, chosen.devices, audited, limits)
+            compare_overview(bench, chosen.rounds, SMALL, limits)
         except BrokenRunError as error:
             sys.stderr.write(f"bench: {error}\n")
             return 1

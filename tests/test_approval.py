@@ -57,6 +57,7 @@ def approved(project: Path, real_openssl: str) -> Approved:
     return Approved(project, real_openssl)
 
 
+@pytest.mark.real
 def test_what_was_approved_runs(approved: Approved) -> None:
     """With nothing changed a device is made, and each other command works."""
     for arguments in (["device", "--uuid", "d1"], ["fleet", "--count", "2"], ["show", "d1"], ["server"], ["rehearse"]):
@@ -94,6 +95,7 @@ def test_the_fleet_root_ca(approved: Approved, devices: Path) -> None:
     assert "ca.crt" in approved.refused().err
 
 
+@pytest.mark.real
 def test_the_program(approved: Approved) -> None:
     """A program with one byte more is refused, and so is another one."""
     approved.program.write_text(approved.program.read_text() + "\n")
@@ -104,6 +106,7 @@ def test_the_program(approved: Approved) -> None:
     assert run("--openssl", str(other), "show", "x", cwd=approved.project).status == 3
 
 
+@pytest.mark.real
 def test_a_library(project: Path, real_openssl: str) -> None:
     """A changed libcrypto of the program is refused, by what the dynamic loader says that it would load."""
     directory = project.parent / "built"

@@ -18,7 +18,8 @@ errors
 address departures der digest elf expiry_plot file_state findings git_ignore git_index ids interrupts merkle questions
 resources shellwords statement strict_json
 approval cnf environment layout leaf outputs render settings steps
-answer attempt chain device_files durable leaf_rules output_rules procedure providers room runner targets text_rules
+chain complaints device_files durable leaf_rules output_rules procedure providers targets
+answer attempt room runner text_rules
 certificate_rules credentials git_tree id_list locks measured page_file policy program reports script signing stock
 texts wholeness
 device_answers device_index device_verdicts file_rules gateway_root_rules included inventory

@@ -8,6 +8,9 @@ from tests.record_cases import CASES, GOOD
 from tests.records import Tree
 from tests.seals import Pki
 
+# All of the audits are made in one process, before the first test.
+pytestmark = pytest.mark.xdist_group("audits")
+
 # A proof is of no use to an audit, which has all lines.
 CHANGES = {name: bent for name, (bent, _) in CASES.items() if bent.proof is None}
 

@@ -79,6 +79,7 @@ def test_device_prints_its_directory_alone(project: Path) -> None:
     assert "\n  next: " in made.err
 
 
+@pytest.mark.real
 def test_device_is_what_the_guide_makes(project: Path, devices: Path) -> None:
     """The files of the guide, with their modes and labels, belonging together and accepted by openssl."""
     made = run("device", "--uuid", "u1", "--device-id", "SAJWA1C78D8V38055", cwd=project)
@@ -138,6 +139,7 @@ def test_a_new_server_directory_is_kept_out_of_repositories(project: Path) -> No
     assert not (project / "mine" / ".gitignore").exists()
 
 
+@pytest.mark.real
 def test_json(project: Path) -> None:
     """--json is one document with the facts that the words tell."""
     root = json.loads(run("root", "--if-missing", "--json", cwd=project).out)
@@ -158,6 +160,7 @@ def test_json(project: Path) -> None:
     assert plan["script"].startswith("#!/usr/bin/env bash\n")
 
 
+@pytest.mark.real
 def test_show(project: Path, devices: Path) -> None:
     """A device is shown by its UUID, its directory or its certificate, with openssl's own facts."""
     assert run("device", "--uuid", "u1", cwd=project).status == 0
@@ -175,6 +178,7 @@ def test_show(project: Path, devices: Path) -> None:
     assert "Subject: CN" in report
 
 
+@pytest.mark.real
 @pytest.mark.parametrize(
     ("target", "status"),
     [
@@ -197,6 +201,7 @@ def test_show_of_what_is_no_certificate(project: Path, target: str, status: int)
     assert "PRIVATE KEY-" not in ran.err
 
 
+@pytest.mark.real
 def test_a_leaf_that_outlives_its_ca_is_warned_of(project: Path, devices: Path) -> None:
     """It is issued, since the guide would issue it, and said."""
     config = project / "certs" / "device_ca.cnf"
@@ -209,6 +214,7 @@ def test_a_leaf_that_outlives_its_ca_is_warned_of(project: Path, devices: Path) 
     )
 
 
+@pytest.mark.real
 def test_a_subject_with_more_than_a_cn_is_warned_of(project: Path) -> None:
     """OTA Community Edition's gateway would take the rest for the device's name."""
     assert run("config", "render", cwd=project).status == 0
@@ -219,6 +225,7 @@ def test_a_subject_with_more_than_a_cn_is_warned_of(project: Path) -> None:
     assert "otaopenssl: warning: the subject 'O" in made.err
 
 
+@pytest.mark.real
 def test_own_config_is_used_as_it_is(project: Path) -> None:
     """A file in certs/ is the team's own: used, kept by render, shown by diff, replaced only by --force."""
     assert run("config", "diff", cwd=project) == (0, "", "")

@@ -24,6 +24,7 @@ def fingerprint(certificate: Path) -> str:
     return printed.partition("=")[2].strip().replace(":", "").lower()
 
 
+@pytest.mark.real
 def test_a_fleet_of_drawn_uuids(project: Path, devices: Path) -> None:
     """So many devices with random UUIDs are made, all whole, and the plan file lists exactly them."""
     made = run("fleet", "--count", "9", cwd=project)
@@ -62,6 +63,7 @@ def test_a_list_on_standard_input(project: Path, devices: Path) -> None:
     assert sorted(whole(devices)) == ["a", "b"]
 
 
+@pytest.mark.real
 def test_six_processes_a_device(project: Path, logging_openssl: tuple[Path, Path]) -> None:
     """Per device the six of the text run and no other; what else is asked is asked once."""
     program, log = logging_openssl
@@ -109,6 +111,7 @@ def names_and_modes(directory: Path) -> dict[str, int]:
     return {path.name: path.lstat().st_mode for path in directory.iterdir()}
 
 
+@pytest.mark.real
 def test_serials_go_on_from_ca_srl(project: Path, devices: Path) -> None:
     """A fleet uses exactly the numbers after the one in ca.srl, and leaves the last one there."""
     (devices / "ca.srl").write_text("0FFE\n")
@@ -134,6 +137,7 @@ def test_a_first_serial_is_random(project: Path, devices: Path) -> None:
     assert abs(seen[0] - seen[1]) > 2**64
 
 
+@pytest.mark.real
 def test_the_last_serials_of_a_ca(project: Path, devices: Path) -> None:
     """The largest number of 20 bytes is used; one device more than there are numbers is refused at once."""
     largest = (1 << 159) - 1
@@ -147,6 +151,7 @@ def test_the_last_serials_of_a_ca(project: Path, devices: Path) -> None:
     assert (devices / "ca.srl").read_text() == f"{largest:040X}\n"
 
 
+@pytest.mark.real
 def test_a_document_for_programs(project: Path, devices: Path, tmp_path: Path, real_openssl: str) -> None:
     """``--json`` prints one document whose numbers add up, with each failure and its reason."""
     assert run("device", "--uuid", "d001", cwd=project).status == 0

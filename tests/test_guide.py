@@ -8,6 +8,8 @@ import pytest
 
 from tests.conftest import CHECKOUT, GUIDE_PATH, openssl, run, tree
 
+pytestmark = pytest.mark.real
+
 TEXTS = CHECKOUT / "templates" / "procedures" / "ota-connect-2019.7"
 UUID = "4e7cdc4f-b7dc-4fb0-900f-a237ba3e804c"
 

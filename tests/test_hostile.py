@@ -476,7 +476,8 @@ def test_openssl_that_misbehaves_at_a_step(
 ) -> None:
     """Whichever step goes wrong in whichever way, no device is left, and the error is that step's."""
     if (step, body) == ("ecparam", "yes; exit 1"):
-        saying = "ecparam"  # a flooded pipe is ec's to refuse
+        # A flooded pipe is ec's to refuse, at its end; without an end the step's time-out would be waited for.
+        saying, body = "step 'ecparam | ec'", "yes | head -c 2000000; exit 1"
     if (step, body) == ("ecparam", "exit 0"):
         saying = "step 'ecparam | ec'"
     program = write_program(

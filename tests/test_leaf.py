@@ -12,6 +12,8 @@ from otaopenssl.outputs import pem_blocks
 from tests.certificates import changed, der_in, encoded
 from tests.conftest import openssl
 
+pytestmark = pytest.mark.real
+
 EC = ("-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")
 RSA = ("-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:1024")
 LARGEST = (1 << 159) - 1

@@ -59,6 +59,7 @@ def listed(project: Path, *arguments: str) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.real
 def test_the_facts_are_openssls(fleet: Path) -> None:
     """Serial number, dates and digest of each device are those that openssl prints; files tell the device ID."""
     devices = listed(fleet)

@@ -8,17 +8,9 @@ import pytest
 
 from otaopenssl.answer import certificate_lines
 from otaopenssl.cnf import parse_config
+from otaopenssl.complaints import first_complaint, is_config_fault
 from otaopenssl.errors import BadInput
-from otaopenssl.outputs import (
-    first_complaint,
-    is_config_fault,
-    is_whole_der,
-    parse_certificate_report,
-    parse_time,
-    parse_version,
-    pem_blocks,
-    serial_hex,
-)
+from otaopenssl.outputs import is_whole_der, parse_certificate_report, parse_time, parse_version, pem_blocks, serial_hex
 
 REPORTS = Path(__file__).parent / "reports"
 

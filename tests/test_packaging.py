@@ -26,7 +26,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def sources() -> list[str]:
     """The files of the project: those that git does not ignore, or in an unpacked sdist all but what running made."""
     if not (CHECKOUT / ".git").exists():
-        made = ("__pycache__", ".venv", ".mypy_cache", ".pytest_cache", ".ruff_cache")
+        made = ("__pycache__", ".openssl", ".venv", ".mypy_cache", ".pytest_cache", ".ruff_cache")
         names = [name for name, what in tree(CHECKOUT).items() if what.startswith("file")]
         return [name for name in names if not set(made) & set(Path(name).parts)]
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]

@@ -95,6 +95,7 @@ def test_merkle_trees(size: int) -> None:
         assert found.hex() == tree.root()
 
 
+@pytest.mark.real
 def test_every_run_leaves_a_record(project: Path, devices: Path) -> None:
     """root, device and fleet leave one each, chained; a refused device as well; each line tells what was made."""
     (project / "ids").write_text("uuid,device_id\nd1,i1\nd2,\nd3,\n")
@@ -124,6 +125,7 @@ def test_every_run_leaves_a_record(project: Path, devices: Path) -> None:
                 assert output["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+@pytest.mark.real
 def test_the_argv_is_what_ran(project: Path, logging_openssl: tuple[Path, Path]) -> None:
     """The argument lists of a record are those that openssl was started with."""
     program, log = logging_openssl
@@ -150,6 +152,7 @@ def test_a_failed_step_is_told_without_pem(project: Path, real_openssl: str, tmp
         assert path.is_dir() or b"CANARY" not in path.read_bytes()
 
 
+@pytest.mark.real
 def test_no_key_and_no_digest_of_one_is_recorded(project: Path, devices: Path) -> None:
     """Neither a line of a private key nor any digest of a key file is in what a run leaves."""
     assert run("fleet", "--count", "5", cwd=project).status == 0

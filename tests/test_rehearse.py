@@ -31,6 +31,7 @@ def processes() -> str:
     return subprocess.run(["pgrep", "-a", "openssl"], capture_output=True, text=True, check=False).stdout
 
 
+@pytest.mark.real
 def test_all_is_as_it_must_be(tmp_path: Path) -> None:
     """The device is accepted, both strangers are refused, with each version of TLS; nothing is left, nothing runs."""
     project, temporary = tmp_path / "project", tmp_path / "tmp"
@@ -127,6 +128,7 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
     assert tree(tmp_path) == {}
 
 
+@pytest.mark.real
 def test_a_gateway_that_accepts_everybody(tmp_path: Path, real_openssl: str) -> None:
     """A gateway that does not ask for a certificate is found out: exit 1, and the table says which."""
     words = '#!/bin/bash\nargs=("$@")\n[ "$1" = s_server ] && args=("${args[@]/-Verify/-verify}")\n'

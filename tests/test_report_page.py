@@ -17,6 +17,9 @@ from tests.conftest import require, run
 from tests.faults import Device
 from tests.report_cases import IMAGE, SCRIPT, STYLE, at, hostile_project
 
+# One browser and one project are enough for all of them.
+pytestmark = pytest.mark.xdist_group("report page")
+
 VIEWS = [(size, scheme) for size in (PHONE, DESKTOP) for scheme in ("light", "dark")]
 WIDTHS = [Size(320, 640), PHONE, Size(768, 1024), DESKTOP]
 # Where long lines and wide tables may be scrolled sideways.

@@ -17,6 +17,7 @@ from otaopenssl.ids import DeviceUUID, ServerName
 from otaopenssl.program import find_program, launch
 from otaopenssl.questions import CERTIFICATE_REPORT
 from otaopenssl.runner import Finished, Flooded, Runner, TimedOut, failure
+from otaopenssl.runner.pipe import Pipe, drain
 from tests.conftest import run, write_program
 
 # bash in openssl's place: argv[0] stays openssl, and -c makes it do anything.
@@ -137,6 +138,21 @@ def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
         with pytest.raises(Failed, match="does not start"):
             BASH.run([("openssl", "-c", "yes"), ("openssl", "a\0b")], cwd=tmp_path)
     assert (len([*Path("/proc/self/fd").iterdir()]), threading.active_count()) == before
+
+
+def test_what_has_not_started_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the second program does not start, the streams of both are at their end as soon as the first is ended."""
+    left_open: list[Pipe] = []
+
+    def observed(pipes: list[Pipe], deadline: float) -> None:
+        drain(pipes, deadline)
+        left_open.extend(pipe for pipe in pipes if pipe.is_open)
+
+    monkeypatch.setattr("otaopenssl.runner.pipeline.drain", observed)
+    for commands in ([("openssl", "a\0b")], [("openssl", "-c", "yes"), ("openssl", "a\0b")]):
+        with pytest.raises(Failed, match="does not start"):
+            BASH.run(commands, cwd=tmp_path)
+    assert left_open == []
 
 
 def test_secrets_stay_out_of_errors(tmp_path: Path) -> None:

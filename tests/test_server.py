@@ -22,6 +22,7 @@ def made(tmp_path: Path) -> Path:
     return tmp_path / NAME
 
 
+@pytest.mark.real
 def test_what_is_made(made: Path) -> None:
     """Keys are private, the rest is public, and the chain is what a gateway and its clients can use."""
     assert {path.name for path in made.iterdir()} == MADE
@@ -38,6 +39,7 @@ def test_what_is_made(made: Path) -> None:
     )
 
 
+@pytest.mark.real
 def test_argv_is_what_the_text_says(tmp_path: Path, logging_openssl: tuple[Path, Path]) -> None:
     """The commands are those of the dry-run's argv style, in order; beside them the tool only asks."""
     program, log = logging_openssl
@@ -54,6 +56,7 @@ def test_argv_is_what_the_text_says(tmp_path: Path, logging_openssl: tuple[Path,
     assert all("-noout" in words for words in others if words.split()[0] in ("x509", "pkey"))
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("style", ["guide", "argv"])
 def test_dry_run_makes_the_same_tree(tmp_path: Path, style: str) -> None:
     """The printed script, alone in an empty environment, makes the names, types and modes that the real run makes."""
@@ -88,6 +91,7 @@ def test_nothing_is_overwritten(made: Path) -> None:
     assert (made / "server.key").exists()
 
 
+@pytest.mark.real
 @pytest.mark.parametrize(
     ("file", "old", "new", "words"),
     [
@@ -110,6 +114,7 @@ def test_unfit_certificates_are_not_published(tmp_path: Path, file: str, old: st
     assert tree(tmp_path) == before
 
 
+@pytest.mark.real
 def test_a_certificate_for_another_name_is_told(tmp_path: Path) -> None:
     """A team's own names are its own, but a certificate that is not for the server's name is warned of."""
     assert run("config", "render", cwd=tmp_path).status == 0

@@ -1,9 +1,11 @@
 """verify: every fault is found under its own code, and nothing is found of a good device."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from otaopenssl.findings import Code
 from tests.conftest import CHECKOUT, Resign, openssl, run, tree, write_program
 from tests.faults import FAULTS, GOOD, Device, expired_root
 
+# One process makes what most of them look at.
+pytestmark = [pytest.mark.xdist_group("verify"), pytest.mark.real]
 _CA = [
     "req", "-new", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=other-CA",
 ]  # fmt: skip
@@ -127,6 +131,39 @@ def test_nothing_is_changed(faulty: Path) -> None:
     before = without_index()
     run("verify", "--all", cwd=faulty)
     assert without_index() == before
+
+
+def test_what_is_accepted_does_not_count(faulty: Path) -> None:
+    """A kind of fault that a team lives with is told still, and the others count."""
+    ran = run("verify", "crlf", "--accept", "pem-crlf", cwd=faulty)
+    assert ran.status == 0, ran.err
+    assert re.search("^crlf +accepted +pem-crlf +client.pem has carriage returns", ran.out)
+    ran = run("verify", "--all", "--json", "--accept", "pem-crlf", "--accept", "key-mode", cwd=faulty)
+    severities = {finding["code"]: finding["severity"] for finding in json.loads(ran.out)["findings"]}
+    assert (ran.status, severities["pem-crlf"], severities["key-mode"]) == (1, "accepted", "accepted")
+    assert severities["expired"] == "fault"
+    everything = [word for code in Code for word in ("--accept", code.value)]
+    assert run("verify", "--all", *everything, cwd=faulty).status == 0
+
+
+def test_faults_are_printed_beside_a_bar(faulty: Path) -> None:
+    """On a terminal the bar is wiped away before a fault is printed, and lines are whole."""
+    command = f"stty cols 200; {sys.executable} -m otaopenssl verify --all 2>&1"
+    ran = subprocess.run(
+        ["script", "-qec", command, "/dev/null"],
+        cwd=faulty,
+        env={"PATH": os.environ["PATH"], "TERM": "xterm"},
+        stdin=subprocess.DEVNULL,
+        check=False,
+        capture_output=True,
+        timeout=60,
+    )
+    shown = ran.stdout.decode().replace("\r\n", "\n")
+    lines = [line.rpartition("\x1b[2K")[2] for line in shown.splitlines() if "fault\x1b" in line]
+    assert [line.split(" ")[0] for line in lines] == sorted(line.split(" ")[0] for line in lines)
+    assert any(re.match(r"crlf +\x1b\[31mfault\x1b\[0m +pem-crlf +client.pem has carriage", line) for line in lines)
+    assert not any("\u2501" in line for line in lines)
+    assert "devices verified: " in shown.rpartition("\x1b[2K")[2]
 
 
 def test_devices_by_name_and_by_path(faulty: Path) -> None:
@@ -305,6 +342,7 @@ def test_what_was_not_approved_is_not_started(
         (("u1", "u2"), 4, "no device or certificate 'u2'"),
         (("certs/client.ext",), 4, "'certs/client.ext' is no device directory"),
         (("",), 2, "device UUID is empty"),
+        (("--all", "--accept", "nosuch"), 2, "--accept 'nosuch' is no code of a finding"),
         (("--all", "--jobs", "0"), 2, "--jobs '0' is no number from 1 to 256"),
         (("--all", "--server-name", "nosuch"), 4, "there are no devices: './nosuch/devices' is not there"),
         (("--all", "--server-name", "a b"), 2, "server name 'a b'"),

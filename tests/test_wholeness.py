@@ -216,6 +216,7 @@ def test_another_device_id_is_another_device(whole_project: Path) -> None:
     assert tree(whole_project) == before
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("options", [[], ["-conv_form", "compressed"]], ids=["plain", "compressed"])
 def test_a_key_with_a_compressed_point(whole_project: Path, options: list[str]) -> None:
     """A text of one's own may write the public key in the short form, of which the first byte is 2 or 3."""

@@ -32,6 +32,10 @@ def verify(
     jobs: Annotated[
         str | None, typer.Option("--jobs", "-j", metavar="J", help="So many at a time.  [default: one a core]")
     ] = None,
+    accept: Annotated[
+        list[str] | None,
+        typer.Option("--accept", metavar="CODE", help="Faults of this kind are told, and do not count.  [repeatable]"),
+    ] = None,
     server_name: ServerName = None,
     procedure: ProcedureName = None,
     dry_run: DryRun = False,
@@ -54,7 +58,7 @@ def verify(
 
     place = context.obj.narrowed(directory, openssl)
     running = Running(place, server_name, procedure, dry_run, json=json, verbose=verbose)
-    verifying.verify(running, verifying.Verifying(tuple(targets or ()), all_devices, jobs))
+    verifying.verify(running, verifying.Verifying(tuple(targets or ()), all_devices, jobs, tuple(accept or ())))
 
 
 def list_devices(

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Protocol
 
 from otaopenssl.cli import terminal
@@ -16,6 +16,9 @@ class Progress(Protocol):
 
     def show(self, done: int, failed: int) -> None:
         """Show it, where it is time to."""
+
+    def aside(self) -> AbstractContextManager[None]:
+        """Have nothing of it on the terminal for the block, which prints something there."""
 
 
 @contextmanager
@@ -61,6 +64,9 @@ class _Lines:
             self._last = time.monotonic()
             terminal.note(f"{done} of {self._total} devices, {self._pace.words(done, failed)}")
 
+    def aside(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
 
 class _Bar:
     """A bar on standard error, drawn when there is something new to show."""
@@ -98,6 +104,16 @@ class _Bar:
     def show(self, done: int, failed: int) -> None:
         with suppress(OSError):
             self._bar.update(self._task, completed=done, pace=self._pace.words(done, failed), refresh=True)
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        with suppress(OSError):
+            self._bar.stop()
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                self._bar.start()
 
 
 def _duration(seconds: float) -> str:

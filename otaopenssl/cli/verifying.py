@@ -11,7 +11,7 @@ from otaopenssl.cli.defaults import Defaults
 from otaopenssl.cli.numbers import jobs_of
 from otaopenssl.cli.options import Running
 from otaopenssl.cli.progress import Progress, progress
-from otaopenssl.errors import BadInput, Error, Failed, raise_all
+from otaopenssl.errors import BadInput, Error, Failed, quoted, raise_all
 from otaopenssl.findings import Code, Finding, Severity
 from otaopenssl.ids import parse_server_name
 from otaopenssl.layout import Server
@@ -19,8 +19,13 @@ from otaopenssl.targets import device_directory
 from otaopenssl.verify import Checked, Verified, VerifyOrder
 
 _WIDEST_UUID = 36
-_STATES = {Severity.FAULT: terminal.State.PROBLEM, Severity.WARNING: terminal.State.WARNING}
-_Row = tuple[str | terminal.Marked, ...]
+_WIDEST_CODE = max(map(len, Code))
+_STATES = {
+    Severity.FAULT: terminal.State.PROBLEM,
+    Severity.WARNING: terminal.State.WARNING,
+    Severity.ACCEPTED: terminal.State.WARNING,
+}
+_Row = tuple[str, terminal.Marked, str, str]
 
 
 class Verifying(NamedTuple):
@@ -29,6 +34,7 @@ class Verifying(NamedTuple):
     targets: tuple[str, ...]
     is_all: bool
     jobs: str | None
+    accepted: tuple[str, ...]
 
 
 def verify(running: Running, options: Verifying) -> None:
@@ -43,70 +49,85 @@ def verify(running: Running, options: Verifying) -> None:
     order.procedure.check_all()
     is_many = order.paths is None
     with progress(verifies.total(order)) if is_many else nullcontext() as shown:
-        told = _Told(shown, is_printing=is_many and not running.json)
+        told = _Told(shown, order, is_printing=is_many and not running.json)
         verified = verifies.verify(order, gating.launcher(running, order.server, permission), told.tell)
     if running.json:
-        terminal.result_json(_document(verified, told.checked))
+        terminal.result_json(_document(verified, told.checked, order))
     elif not is_many:
-        terminal.result(terminal.columns([row for one in told.checked for row in _rows(one)]))
-    _summarise(verified, told.warnings if is_many else {})
+        terminal.result(terminal.columns([row for one in told.checked for row in _rows(one, order)]))
+    _summarise(verified, told.others if is_many else {})
 
 
 class _Told:
     """Keeps what was found, and prints faults at once where there are many devices."""
 
-    def __init__(self, shown: Progress | None, *, is_printing: bool) -> None:
+    def __init__(self, shown: Progress | None, order: VerifyOrder, *, is_printing: bool) -> None:
         self._shown = shown
+        self._order = order
         self._is_printing = is_printing
         self._done = 0
         self._faulty = 0
         self.checked: list[Checked] = []
-        self.warnings: dict[Code, int] = {}
+        self.others: dict[Code, int] = {}
 
     def tell(self, checked: Sequence[Checked]) -> None:
+        rows: list[_Row] = []
         for one in checked:
-            faults = [finding for finding in one.findings if _is_fault(finding)]
+            faults = [finding for finding in one.findings if self._order.severity(finding) is Severity.FAULT]
             for finding in one.findings:
-                if not _is_fault(finding):
-                    self.warnings[finding.code] = self.warnings.get(finding.code, 0) + 1
+                if finding not in faults:
+                    self.others[finding.code] = self.others.get(finding.code, 0) + 1
             self._faulty += bool(faults)
-            if self._is_printing:
-                for finding in faults:
-                    device, *rest = _row(finding)
-                    terminal.result(terminal.columns([(f"{device:<{_WIDEST_UUID}}", *rest)]))
-            else:
+            if not self._is_printing:
                 self.checked.append(one)
+            rows += [_row(finding, self._order) for finding in faults]
+        if self._is_printing and rows:
+            self._print(rows)
         self._done += len(checked)
         if self._shown is not None:
             self._shown.show(self._done, self._faulty)
 
+    def _print(self, rows: Sequence[_Row]) -> None:
+        # What comes later is not known: the columns are as wide as most of it will be.
+        padded = [
+            (f"{device:<{_WIDEST_UUID}}", state, f"{code:<{_WIDEST_CODE}}", words)
+            for device, state, code, words in rows
+        ]
+        with self._shown.aside() if self._shown else nullcontext():
+            terminal.result(terminal.columns(padded))
 
-def _rows(checked: Checked) -> list[_Row]:
+
+def _rows(checked: Checked, order: VerifyOrder) -> list[_Row]:
     good = (checked.device, terminal.Marked("ok", terminal.State.OK), "", "")
-    return [_row(finding) for finding in checked.findings] or [good]
+    return [_row(finding, order) for finding in checked.findings] or [good]
 
 
-def _row(finding: Finding) -> _Row:
-    severity = finding.code.severity
+def _row(finding: Finding, order: VerifyOrder) -> _Row:
+    severity = order.severity(finding)
     return finding.device, terminal.Marked(severity.value, _STATES[severity]), finding.code.value, finding.words
-
-
-def _is_fault(finding: Finding) -> bool:
-    return finding.code.severity is Severity.FAULT
 
 
 def _order(running: Running, options: Verifying) -> VerifyOrder:
     """What the options mean. Raises every problem of theirs at once."""
     here = session.project_dir(running.place)
     checks = [(parse_server_name, session.server_name(running)), (jobs_of, options.jobs)]
-    problems = session.refusals(checks)
+    problems = session.refusals([*checks, *((_code, code) for code in options.accepted)])
     if options.is_all == bool(options.targets):
         words = "both '--all' and devices are given" if options.is_all else "no devices are named"
         problems.append(BadInput(words, hint="name devices, by UUID or directory, or give '--all'"))
     raise_all(problems)
     server = Server(here, parse_server_name(session.server_name(running)))
     paths = None if options.is_all else _paths(server, options.targets)
-    return VerifyOrder(server, session.procedure(running), paths, jobs_of(options.jobs))
+    accepted = frozenset(map(_code, options.accepted))
+    return VerifyOrder(server, session.procedure(running), paths, jobs_of(options.jobs), accepted)
+
+
+def _code(value: str) -> Code:
+    try:
+        return Code(value)
+    except ValueError:
+        words = f"--accept {quoted(value)} is no code of a finding"
+        raise BadInput(words, hint="docs/findings.md lists the codes") from None
 
 
 def _paths(server: Server, targets: Sequence[str]) -> list[Path]:
@@ -122,12 +143,12 @@ def _paths(server: Server, targets: Sequence[str]) -> list[Path]:
     return list(found)
 
 
-def _document(verified: Verified, checked: Sequence[Checked]) -> dict[str, object]:
+def _document(verified: Verified, checked: Sequence[Checked], order: VerifyOrder) -> dict[str, object]:
     """What was found, for programs."""
     findings = [
         {
             "device": finding.device,
-            "severity": finding.code.severity.value,
+            "severity": order.severity(finding).value,
             "code": finding.code.value,
             "finding": finding.words,
         }
@@ -138,9 +159,9 @@ def _document(verified: Verified, checked: Sequence[Checked]) -> dict[str, objec
     return {"holds": not verified.faults, **counts, "findings": findings}
 
 
-def _summarise(verified: Verified, warnings: Mapping[Code, int]) -> None:
+def _summarise(verified: Verified, others: Mapping[Code, int]) -> None:
     quantity = f"{verified.devices} device{'' if verified.devices == 1 else 's'}"
-    for code, count in sorted(warnings.items()):
+    for code, count in sorted(others.items()):
         terminal.warn(f"{code.value}: {count} of {quantity}: {code.meaning}")
     if verified.faults:
         faults = "1 fault" if verified.faults == 1 else f"{verified.faults} faults"

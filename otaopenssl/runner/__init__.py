@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from otaopenssl.complaints import complaint_words, first_complaint
 from otaopenssl.environment import environment_for
 from otaopenssl.errors import Failed
 from otaopenssl.interrupts import check
-from otaopenssl.outputs import complaint_words, first_complaint
 from otaopenssl.questions import Question
 from otaopenssl.runner.pipeline import Argv, Finished, Flooded, Pipeline, TimedOut
 from otaopenssl.shellwords import shell_joined

@@ -133,9 +133,11 @@ class Pipeline:
                 words = reason(error) if isinstance(error, OSError) else str(error)
                 hint = "check that the program is an executable file for this machine"
                 raise Failed(f"{quoted(executable)} does not start: {words}", hint=hint) from error
+            finally:
+                # Also of one that has not started: the end of its stream would be waited for.
+                if self._output is not None:
+                    self._output.writing.close()
             self._processes.append(process)
-            if self._output is not None:
-                self._output.writing.close()
 
     def wait(self, deadline: float, seconds: float) -> tuple[int, ...]:
         """The exit statuses, once every process has ended and closed what it wrote to."""
