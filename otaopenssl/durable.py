@@ -52,6 +52,19 @@ def replace(path: Path, content: bytes) -> None:
     sync_file(path.parent)
 
 
+def put(path: Path, content: bytes) -> None:
+    """Make or replace the file ``path`` in one step, whoever else does the same; the last one stays, its mode is kept.
+
+    A link is replaced, not followed. What a killed run left stays, under a name that ``is_unfinished`` knows.
+    """
+    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}.new")
+    with _written(temporary, [content]):
+        if path.is_file() and not path.is_symlink():
+            temporary.chmod(path.stat().st_mode & 0o7777)
+        temporary.replace(path)
+    sync_file(path.parent)
+
+
 @contextmanager
 def _written(temporary: Path, parts: Iterable[bytes]) -> Iterator[None]:
     """Have a synced file of the ``parts`` for the block; its name is gone afterwards."""

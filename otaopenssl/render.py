@@ -1,8 +1,12 @@
-"""The tool's Jinja templates → the OpenSSL configuration files of a project.
+"""The tool's Jinja templates → the OpenSSL configuration files of a project, and pages of HTML.
 
-The rendered files read what differs from device to device from openssl's own environment (``$ENV::DEVICE_UUID``), so
-that one file serves every device and can be reviewed and pinned. Source: OTA Community Edition, scripts/certs.
+The configuration files read what differs from device to device from openssl's own environment
+(``$ENV::DEVICE_UUID``), so that one file serves every device and can be reviewed and pinned. Source: OTA Community
+Edition, scripts/certs.
 """
+
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from otaopenssl.resources import templates_dir
 
@@ -22,9 +26,44 @@ def render_config(name: str) -> bytes:
     import jinja2
 
     environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(lambda template: (templates_dir() / template).read_text("utf-8")),
+        loader=jinja2.FunctionLoader(_source),
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=False,
         autoescape=False,  # noqa: S701 - the output is an OpenSSL configuration file, not HTML
     )
     return (environment.get_template(name + _SUFFIX).render(_NAMES) + "\n").encode("utf-8")
+
+
+def render_page(name: str, values: Mapping[str, object], filters: Mapping[str, Callable[..., str]]) -> bytes:
+    """The HTML page that template ``name`` makes of the values, in which whatever they hold is text.
+
+    Characters that are not seen as what they are, such as those that turn the direction of writing, are escaped.
+    """
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_source),
+        undefined=jinja2.StrictUndefined,
+        autoescape=True,
+        finalize=_visible,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(filters)
+    return environment.get_template(name + _SUFFIX).render(values).encode("utf-8")
+
+
+def _visible(value: Any) -> Any:
+    # Only plain strings come from outside; what a template made of them is none.
+    if type(value) is not str or value.isprintable():
+        return value
+    return "".join(one if one.isprintable() or one in "\n\t" else _escaped(one) for one in value)
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def _source(template: str) -> str:
+    return (templates_dir() / template).read_text("utf-8")

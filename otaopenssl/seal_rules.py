@@ -57,15 +57,18 @@ def seal_findings(
             yield f"{ENVELOPE_NAME} {fault}"
 
 
-def _asked(directory: Path, statement: Statement, trust: Path | None, runner: Runner) -> Finished:
-    """What openssl says of the seal; its standard output are the certificates of who sealed."""
+def seal_question(directory: Path, statement: Statement, trust: Path | None) -> tuple[str, ...]:
+    """What openssl is asked about the seal of a record."""
     file, content = str(_seal_path(directory)), str(directory / STATEMENT_NAME)
     if trust is None:
-        question = INTACT.argv(file=file, content=content)
-    else:
-        seconds = int(datetime.fromisoformat(statement.finished).timestamp())
-        question = SEALERS.argv(file=file, content=content, ca=str(trust), seconds=str(seconds))
-    return runner.run([question], cwd=directory)
+        return INTACT.argv(file=file, content=content)
+    seconds = int(datetime.fromisoformat(statement.finished).timestamp())
+    return SEALERS.argv(file=file, content=content, ca=str(trust), seconds=str(seconds))
+
+
+def _asked(directory: Path, statement: Statement, trust: Path | None, runner: Runner) -> Finished:
+    """What openssl says of the seal; its standard output are the certificates of who sealed."""
+    return runner.run([seal_question(directory, statement, trust)], cwd=directory)
 
 
 def _seal_path(directory: Path) -> Path:

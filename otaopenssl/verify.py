@@ -114,12 +114,7 @@ def questions(order: VerifyOrder) -> list[tuple[str, ...]]:
 def _paths(order: VerifyOrder) -> Sequence[Path]:
     if order.paths is not None:
         return order.paths
-    server = order.server
-    names = device_names(server)
-    if not names:
-        where = quoted(server.shown(server.devices_dir))
-        raise Unfit(f"there are no devices in {where}", hint="choose the server with '--server-name NAME'")
-    return [server.devices_dir / name for name in names]
+    return [order.server.devices_dir / name for name in device_names(order.server)]
 
 
 def _standard(server: Server, text: Text, runner: Runner) -> tuple[Standard, list[Checked]]:

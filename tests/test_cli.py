@@ -19,6 +19,7 @@ COMMANDS = [
     ("device",),
     ("show",),
     ("doctor",),
+    ("report",),
     ("procedure",),
     ("procedure", "list"),
     ("procedure", "show"),

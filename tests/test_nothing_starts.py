@@ -78,6 +78,15 @@ def test_a_program_that_is_only_looked_at(project: Path, program: Path) -> None:
     assert executed(project, program, "doctor") == (1, [])
 
 
+def test_a_program_that_a_report_would_ask(project: Path, program: Path) -> None:
+    """report is refused where the program is another, and starts nothing."""
+    status, started = executed(project, program, "report")
+    assert status == 0
+    assert str(program) in started
+    flipped(program, program.stat().st_size // 2)
+    assert executed(project, program, "report") == (3, [])
+
+
 COMMANDS = [
     ("root",),
     ("server",),

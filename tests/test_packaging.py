@@ -52,6 +52,7 @@ def test_wheel(built: Path) -> None:
     assert names == tracked("otaopenssl") | templates
     assert "otaopenssl/templates/procedures/ota-connect-2019.7/device.sh" in names
     assert "otaopenssl/templates/client.cnf.j2" in names
+    assert "otaopenssl/templates/report.html.j2" in names
     info = {name.rsplit("/", 1)[1] for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" in name}
     assert info == {"METADATA", "WHEEL", "RECORD", "LICENSE", "entry_points.txt"}
 

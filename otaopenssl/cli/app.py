@@ -29,6 +29,7 @@ _COMMANDS = {
     "verify": ("overview_commands", "verify"),
     "list": ("overview_commands", "list_devices"),
     "doctor": ("overview_commands", "doctor"),
+    "report": ("overview_commands", "report"),
     "approve": ("text_commands", "approve"),
     "audit": ("text_commands", "audit"),
 }

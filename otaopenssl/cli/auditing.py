@@ -26,7 +26,7 @@ def audit(running: Running, records: list[str], *, trust: str | None, uuid: str 
         terminal.result_json(proof(server, parse_device_uuid(uuid)))
         return
     names = [_name(server, record) for record in records]
-    anchor = None if trust is None else _trusted(session.project_dir(running.place), trust)
+    anchor = None if trust is None else trusted(session.project_dir(running.place), trust)
 
     def launch() -> Runner:
         # What checks seals is held to what was approved as well, where there is something to check.
@@ -57,7 +57,8 @@ def _name(server: Server, record: str) -> str:
     return name
 
 
-def _trusted(here: Path, file: str) -> Path:
+def trusted(here: Path, file: str) -> Path:
+    """The certificate file that ``--trust`` names. Raises Unfit where it is none."""
     try:
         blocks = pem_blocks(read_bounded(here / file))
     except (OSError, ValueError) as error:

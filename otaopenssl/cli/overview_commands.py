@@ -115,3 +115,40 @@ def doctor(
 
     place = context.obj.narrowed(directory, openssl)
     diagnosing.doctor(Running(place, server_name, procedure, dry_run, json=json, verbose=verbose))
+
+
+def report(
+    context: typer.Context,
+    out: Annotated[
+        str | None,
+        typer.Option("--out", metavar="FILE|-", help="Write the page there.  [default: report.html in the project]"),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is no report as well.")] = False,
+    trust: Annotated[
+        str | None,
+        typer.Option("--trust", metavar="CERT", help="Check that records are sealed by this certificate, or its CA."),
+    ] = None,
+    jobs: Annotated[
+        str | None, typer.Option("--jobs", "-j", metavar="J", help="So many at a time.  [default: one a core]")
+    ] = None,
+    server_name: ServerName = None,
+    procedure: ProcedureName = None,
+    dry_run: DryRunOfQuestions = False,
+    verbose: Verbose = False,
+    directory: Directory = None,
+    openssl: OpenSSL = None,
+) -> None:
+    """Write one page about the fleet, for people.
+
+    A self-contained HTML file: how many devices there are and when they expire, what 'verify', 'audit' and 'doctor'
+    find, the audited commands, and the runs that made the devices. Prints its path. An earlier report is replaced.
+    Exit 0 once it is written, whatever it tells.
+
+    \b
+    Example:
+      otaopenssl report --out report.html
+    """
+    from otaopenssl.cli import reporting
+
+    running = Running(context.obj.narrowed(directory, openssl), server_name, procedure, dry_run, verbose=verbose)
+    reporting.report(running, reporting.Reporting(out, force, trust, jobs))

@@ -11,7 +11,7 @@ from otaopenssl.cli.defaults import Defaults
 from otaopenssl.cli.numbers import jobs_of
 from otaopenssl.cli.options import Running
 from otaopenssl.cli.progress import Progress, progress
-from otaopenssl.errors import BadInput, Error, Failed, quoted, raise_all
+from otaopenssl.errors import BadInput, Error, Failed, Unfit, quoted, raise_all
 from otaopenssl.findings import Code, Finding, Severity
 from otaopenssl.ids import parse_server_name
 from otaopenssl.layout import Server
@@ -48,6 +48,9 @@ def verify(running: Running, options: Verifying) -> None:
     permission = gating.admitted(running, order.server, None)
     order.procedure.check_all()
     is_many = order.paths is None
+    if not verifies.total(order):
+        where = quoted(order.server.shown(order.server.devices_dir))
+        raise Unfit(f"there are no devices in {where}", hint="choose the server with '--server-name NAME'")
     with progress(verifies.total(order)) if is_many else nullcontext() as shown:
         told = _Told(shown, order, is_printing=is_many and not running.json)
         verified = verifies.verify(order, gating.launcher(running, order.server, permission), told.tell)

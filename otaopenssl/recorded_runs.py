@@ -1,0 +1,129 @@
+"""The runs that records tell of, as an overview: which there were, by which openssl, and what an audit finds."""
+
+from collections import deque
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from otaopenssl.audit import audit
+from otaopenssl.errors import Error, Failed, Unfit
+from otaopenssl.layout import Server
+from otaopenssl.program import Launch
+from otaopenssl.records import read_chain, record_dirs, records_dir
+from otaopenssl.seal_rules import seal_question
+from otaopenssl.statement import SEAL_NAME
+from otaopenssl.statement_rules import Statement, read_statement
+
+_BEGUN = "%Y%m%dT%H%M%SZ"
+
+
+class Run(NamedTuple):
+    """One record: its name, when its run began, and its statement, or why that cannot be read."""
+
+    name: str
+    begun: datetime
+    statement: Statement | None
+    fault: str = ""
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the run took, its beginning known to the second; None where that cannot be told."""
+        if self.statement is None:
+            return None
+        return max((datetime.fromisoformat(self.statement.finished) - self.begun).total_seconds(), 0.0)
+
+
+class UsedBuild(NamedTuple):
+    """One openssl that runs were made with: what it said of its version, and the digests of its program and libraries.
+
+    ``records`` is how many records tell of it, the last of them of a run that began at ``last``.
+    """
+
+    version: str
+    program: str | None
+    libssl: str | None
+    libcrypto: str | None
+    records: int
+    last: datetime
+
+
+class RecordedRuns(NamedTuple):
+    """The records of a server: how many, how many sealed, the last ones of them (the last first), and the builds.
+
+    ``findings`` are what an audit has found, each with its record's name; ``not_audited`` is why there was no audit.
+    """
+
+    records: int
+    sealed: int
+    lines: int
+    last: list[Run]
+    builds: list[UsedBuild]
+    findings: list[tuple[str, str]]
+    not_audited: Error | None
+
+
+def recorded_runs(server: Server, trust: Path | None, launch: Launch, most: int) -> RecordedRuns:
+    """The records of a server with the last ``most`` of them, audited; ``trust`` as an audit takes it.
+
+    Where there are none they are not audited. Raises NotApproved.
+    """
+    last: deque[Run] = deque(maxlen=most)
+    builds: dict[tuple[str | None, ...], UsedBuild] = {}
+    count, sealed, lines = 0, 0, 0
+    for run in _runs(server):
+        last.appendleft(run)
+        count += 1
+        if run.statement is not None:
+            lines += run.statement.size
+            sealed += run.statement.digest("seal") is not None
+            build = _build(run.begun, run.statement)
+            known = builds.get(build[:4])
+            builds[build[:4]] = build if known is None else build._replace(records=known.records + 1)
+    findings, not_audited = _audited(server, trust, launch) if records_dir(server).is_dir() else ([], None)
+    in_order = sorted(builds.values(), key=lambda build: build.last, reverse=True)
+    return RecordedRuns(count, sealed, lines, list(last), in_order, findings, not_audited)
+
+
+def questions(server: Server, trust: Path | None) -> list[tuple[str, ...]]:
+    """What openssl would be asked about the seals."""
+    found = []
+    for run in _runs(server):
+        directory = records_dir(server) / run.name
+        if run.statement is not None and (directory / SEAL_NAME).is_file():
+            found.append(seal_question(directory, run.statement, trust))
+    return found
+
+
+def _runs(server: Server) -> Iterator[Run]:
+    for directory in _in_order(server):
+        try:
+            begun = datetime.strptime(directory.name.partition("-")[0], _BEGUN).replace(tzinfo=UTC)
+        except ValueError:
+            # No day of a calendar: no run has made it, and the audit tells of it.
+            continue
+        try:
+            yield Run(directory.name, begun, read_statement(directory))
+        except Failed as error:
+            yield Run(directory.name, begun, None, error.message)
+
+
+def _in_order(server: Server) -> list[Path]:
+    """The records as they were chained, by name those that are not, or where the chain cannot be read."""
+    try:
+        places = {name: place for place, (_, name) in enumerate(read_chain(server))}
+    except (OSError, ValueError):
+        places = {}
+    return sorted(record_dirs(server), key=lambda directory: (places.get(directory.name, len(places)), directory.name))
+
+
+def _build(begun: datetime, statement: Statement) -> UsedBuild:
+    program, libssl, libcrypto = (statement.digest(name) for name in ("openssl", "libssl", "libcrypto"))
+    return UsedBuild(statement.openssl_version, program, libssl, libcrypto, 1, begun)
+
+
+def _audited(server: Server, trust: Path | None, launch: Launch) -> tuple[list[tuple[str, str]], Error | None]:
+    try:
+        return audit(server, (), trust, launch).findings, None
+    except (Unfit, Failed) as error:
+        return [], error
