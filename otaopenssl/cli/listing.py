@@ -44,7 +44,9 @@ def list_devices(running: Running, options: Listing) -> None:
     elif options.as_csv:
         terminal.result(_csv(listed))
     elif listed:
-        terminal.result(terminal.columns([_cells(one) for one in listed], _HEAD))
+        is_repeated = all(one.device.device_id == one.device.uuid for one in listed)
+        spare = _HEAD.index("device ID") if is_repeated else None
+        terminal.result(terminal.columns([_cells(one) for one in listed], _HEAD, is_folded=False, spare=spare))
     unknown = sum(one.state is State.UNKNOWN for one in listed)
     if unknown:
         quantity = "1 device has" if unknown == 1 else f"{unknown} devices have"
