@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from otaopenssl.cli.options import (
-    DEVICES,
+    DEVICES_OR_PATHS,
     Directory,
     DryRun,
     Json,
@@ -25,7 +25,7 @@ def verify(
             metavar="[UUID|PATH]...",
             help="Devices, by UUID or by directory.",
             show_default=False,
-            autocompletion=DEVICES,
+            autocompletion=DEVICES_OR_PATHS,
         ),
     ] = None,
     all_devices: Annotated[bool, typer.Option("--all", help="Every device of the server.")] = False,
