@@ -349,6 +349,24 @@ def test_install_again(tmp_path: Path, path: str) -> None:
     assert contents[1:] == [contents[1]] * 3
 
 
+def test_install_beside_other_bytes(tmp_path: Path, path: str) -> None:
+    """A file of the user that is in no UTF-8 stays as it is, and the error says what to do."""
+    (tmp_path / ".bashrc").write_bytes(b"# caf\xe9\n")
+    ran = subprocess.run(
+        ["bash", *BARE["bash"], "-c", "otaopenssl --install-completion; exit $?"],
+        env={"PATH": path, "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ran.returncode, ran.stdout) == (4, "")
+    assert ran.stderr.splitlines() == [
+        "otaopenssl: error: the file to which completion would be added is in no UTF-8",
+        "hint: add what 'otaopenssl --show-completion' prints by hand",
+    ]
+    assert (tmp_path / ".bashrc").read_bytes() == b"# caf\xe9\n"
+
+
 @pytest.mark.parametrize("option", ["--install-completion", "--show-completion"])
 def test_a_word_too_many(tmp_path: Path, option: str) -> None:
     """What follows the option is an error, and nothing is installed."""

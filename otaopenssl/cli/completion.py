@@ -100,14 +100,18 @@ def _option_begun() -> str:
 def script(app: typer.Typer, arguments: Sequence[str]) -> int:
     """Do what typer's --install-completion and --show-completion mean.
 
-    Raises BadInput for a word after them, Unfit where no known shell asks.
+    Raises BadInput for a word after them, Unfit where no known shell asks or its user's own file is in no UTF-8.
     """
     option, *others = arguments
     if others and not {"-h", "--help"} & set(others):
         words = f"'{option}' stands alone, and {quoted(others[0])} follows"
         raise BadInput(words, hint=f"start 'otaopenssl {option}' from the shell that it is for")
-    with _no_line_added(Path("~/.bashrc").expanduser()):
-        printed, status = _run(app, arguments)
+    try:
+        with _no_line_added(Path("~/.bashrc").expanduser()):
+            printed, status = _run(app, arguments)
+    except UnicodeDecodeError as error:
+        words = "the file to which completion would be added is in no UTF-8"
+        raise Unfit(words, hint="add what 'otaopenssl --show-completion' prints by hand") from error
     if status != 0:
         words = "this was not started by a shell that completion is made for: bash, zsh or fish"
         raise Unfit(
