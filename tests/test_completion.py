@@ -23,7 +23,9 @@ UUIDS = [
     "aa:cc:03",
 ]
 RECORDS = ["20261125T052400Z-0123456789ab", "20261126T052400Z-0123456789ab"]
-SHELLS = ["bash", "zsh", "fish"]
+# Each shell, and how it is started without anybody's configuration.
+BARE = {"bash": ["--norc"], "zsh": ["-f"], "fish": ["--no-config"]}
+SHELLS = list(BARE)
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +84,8 @@ printf '%s\n' "${COMPREPLY[@]}"
     # What typer's function gives to zsh's own _arguments; the interactive test has the real one.
     "zsh": r"""
 compdef() { :; }
-_files() { :; }
+_files() { print -r -- '"certs/"'; }
+compset() { :; }
 _arguments() { print -r -- "$1" }
 source <(_OTAOPENSSL_COMPLETE=source_zsh otaopenssl)
 words=(${=1}); [[ $1 != *' ' ]] || words+=(''); CURRENT=$#words
@@ -96,10 +99,9 @@ complete -C "$argv[1]" | string replace -r '\t.*' ''
 
 
 def proposals(shell: str, line: str, cwd: Path, path: str, **environment: str) -> list[str]:
-    options = {"bash": ["--norc"], "zsh": ["-f"], "fish": ["--no-config"]}[shell]
     words = ["-c", ASK[shell], *(["bash"] if shell != "fish" else []), line]
     ran = subprocess.run(
-        [shell, *options, *words],
+        [shell, *BARE[shell], *words],
         cwd=cwd,
         env={"PATH": path, "HOME": str(cwd), "TERM": "dumb", "LC_ALL": "C.UTF-8", **environment},
         stdin=subprocess.DEVNULL,
@@ -112,12 +114,8 @@ def proposals(shell: str, line: str, cwd: Path, path: str, **environment: str) -
     printed = ran.stdout
     if shell == "zsh":
         printed = "\n".join(re.findall(r'"([^"]*)"(?::"[^"]*")?', printed)).replace(r"\\:", ":")
+    # Here bash would propose files where there is nothing else.
     return sorted(name for name in printed.splitlines() if name)
-
-
-def own(proposed: list[str]) -> list[str]:
-    """The proposals without the files that fish adds where a program proposes nothing."""
-    return [name for name in proposed if not name.endswith("/")]
 
 
 def test_commands(propose: Propose) -> None:
@@ -139,7 +137,8 @@ def test_devices(propose: Propose, line: str) -> None:
 
 def test_a_new_device(propose: Propose) -> None:
     """A device that is to be made is none of those that are there."""
-    assert own(propose("otaopenssl device --uuid ")) == []
+    assert propose("otaopenssl device --uuid ") == []
+    assert propose("otaopenssl device --uuid=") == []
 
 
 def test_records_procedures_and_servers(propose: Propose) -> None:
@@ -164,13 +163,103 @@ def test_which_project(propose: Propose, stocked: Path, tmp_path: Path) -> None:
     assert propose("otaopenssl show ", SERVER_NAME="ota.example") == ["VIN1"]
 
 
-@pytest.mark.parametrize("line", ["show", "audit", "root --server-name", "show --server-name .. "])
+@pytest.mark.parametrize("line", ["rehearse --uuid", "root --server-name", "audit --server-name .. --proof"])
 def test_nothing_is_said_of_what_is_wrong(propose: Propose, tmp_path: Path, line: str) -> None:
     """Where nothing can be found, not a word reaches the line; propose holds standard error empty."""
     (tmp_path / "otaopenssl.toml").write_text("server_name = [\n")
-    assert own([name for name in propose(f"otaopenssl {line} ", tmp_path) if name != "otaopenssl.toml"]) == []
-    assert own(propose(f"otaopenssl -C {tmp_path}/absent {line} ")) == []
+    assert propose(f"otaopenssl {line} ", tmp_path) == []
+    assert propose(f"otaopenssl -C {tmp_path}/absent {line} ") == []
     assert propose("otaopenssl show 4e7c", LD_PRELOAD="", OPENSSL_CONF="/absent") == UUIDS[:1]
+
+
+def test_wrong_settings(propose: Propose, tmp_path: Path) -> None:
+    """Where otaopenssl.toml is wrong only the project's names are missing: all else completes, paths included."""
+    (tmp_path / "otaopenssl.toml").write_text("server_name = [\n")
+    (tmp_path / "certs").mkdir()
+    (tmp_path / "myservername" / "devices" / "VIN1").mkdir(parents=True)
+    assert {"root", "device", "show", "gateway"} <= set(propose("otaopenssl ", tmp_path))
+    assert propose("otaopenssl show --js", tmp_path) == ["--json"]
+    assert propose("otaopenssl device --style ", tmp_path) == ["argv", "guide"]
+    assert propose("otaopenssl device --procedure ", tmp_path) == [DEFAULT_PROCEDURE]
+    assert propose("otaopenssl root --server-name ", tmp_path) == ["myservername"]
+    assert propose("otaopenssl rehearse --uuid ", tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "completed"),
+    [
+        ("root --server-name=", ["myservername", "ota.example"]),
+        ("root --server-name=my", ["myservername"]),
+        ("rehearse --uuid=aa:bb:", UUIDS[2:4]),
+        ("device --style=", ["argv", "guide"]),
+    ],
+)
+def test_equals_sign(request: pytest.FixtureRequest, propose: Propose, line: str, completed: list[str]) -> None:
+    """The value after "--name=" completes, in the word in which the shell holds it."""
+    option = line.split()[1].partition("=")[0] + "="
+    # Bash has broken the word at the sign, and at a colon.
+    if request.node.callspec.params["propose"] == "bash":
+        begun = line.partition("=")[2].rpartition(":")
+        completed, option = [name.removeprefix("".join(begun[:2])) for name in completed], ""
+    assert propose(f"otaopenssl {line}") == [option + name for name in completed]
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+@pytest.mark.parametrize(
+    ("line", "is_path"),
+    [
+        (f"show {UUIDS[0]} ", False),
+        ("device --gateway ", False),
+        ("device --device-id=c", False),
+        ("root nothing", False),
+        ("show c", True),
+        ("verify 4e7d0000-1111-4222-8333-444455556666 c", True),
+        ("audit c", True),
+        ("device --procedure c", True),
+        ("device --credentials ", True),
+        ("root --seal x.crt c", True),
+        ("root --seal x.crt x.key ", False),
+        ("procedure export own c", True),
+        ("-C ", True),
+        ("root -C c", True),
+    ],
+)
+def test_files(stocked: Path, path: str, shell: str, line: str, is_path: bool) -> None:
+    """Files are proposed where one is meant, and nowhere else."""
+    require(shutil.which(shell) is not None, f"no {shell} in PATH")
+    assert ("certs/" in proposals(shell, f"otaopenssl {line}", stocked, path)) == is_path
+
+
+def test_every_option_that_takes_a_file(tmp_path: Path) -> None:
+    """What an option or argument is called in the help is what completes: a path where it is one, and only there."""
+    script = """
+from otaopenssl.cli.app import application
+from otaopenssl.cli.completion import _Asked
+import re, typer
+
+def walk(command):
+    yield command
+    for inner in getattr(command, "commands", {}).values():
+        yield from walk(inner)
+
+for command in walk(typer.main.get_command(application(None))):
+    for parameter in command.params:
+        context = command.make_context(command.name, [], resilient_parsing=True, obj=_Asked())
+        parameter.shell_complete(context, "no-such-name")
+        names_path = re.search("DIR|PATH|FILE|ZIP|CERT|RECORD", parameter.metavar or "") is not None
+        print(command.name, parameter.name, context.obj.may_be_path == names_path, names_path)
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(CHECKOUT), "_OTAOPENSSL_COMPLETE": "complete_fish"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = [line.split() for line in ran.stdout.splitlines()]
+    assert [line[:2] for line in lines if line[2] == "False"] == []
+    assert sum(line[3] == "True" for line in lines) > 50
 
 
 def test_nothing_is_run_or_written(propose: Propose, stocked: Path) -> None:
@@ -213,6 +302,12 @@ def shell(request: pytest.FixtureRequest, path: str, tmp_path_factory: pytest.Te
         ("otaopenssl show aa:b", "otaopenssl show aa:bb:0"),
         ("otaopenssl show aa", "otaopenssl show aa:"),
         ("otaopenssl rehearse --uuid aa:bb:", "otaopenssl rehearse --uuid aa:bb:0"),
+        ("otaopenssl rehearse --uuid=aa:bb:", "otaopenssl rehearse --uuid=aa:bb:0"),
+        ("otaopenssl root --server-name=my", "otaopenssl root --server-name=myservername "),
+        ("otaopenssl device --style=a", "otaopenssl device --style=argv "),
+        ("otaopenssl device --credentials=mys", "otaopenssl device --credentials=myservername/"),
+        ("otaopenssl device --credentials mys", "otaopenssl device --credentials myservername/"),
+        ("otaopenssl device --dr", "otaopenssl device --dry-run "),
     ],
 )
 def test_tab(shell: Shell, begun: str, completed: str) -> None:
@@ -224,17 +319,72 @@ def test_tab(shell: Shell, begun: str, completed: str) -> None:
 def test_install(tmp_path: Path, path: str, name: str) -> None:
     """--install-completion writes a script for the shell that it is started from, into its user's directory."""
     require(shutil.which(name) is not None, f"no {name} in PATH")
-    options = {"bash": ["--norc"], "zsh": ["-f"], "fish": ["--no-config"]}[name]
+    assert f"{name} completion installed in {tmp_path}/" in install(name, tmp_path, path)
+    assert any("_OTAOPENSSL_COMPLETE" in file.read_text() for file in tmp_path.rglob("*otaopenssl*") if file.is_file())
+
+
+def install(shell: str, home: Path, path: str) -> str:
+    """What --install-completion prints where the shell of a user with that home starts it."""
     ran = subprocess.run(
-        [name, *options, "-c", "otaopenssl --install-completion; true"],
-        env={"PATH": path, "HOME": str(tmp_path)},
+        [shell, *BARE[shell], "-c", "otaopenssl --install-completion; true"],
+        env={"PATH": path, "HOME": str(home)},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         check=True,
     )
-    assert f"{name} completion installed in {tmp_path}/" in ran.stdout
-    assert any("_OTAOPENSSL_COMPLETE" in file.read_text() for file in tmp_path.rglob("*otaopenssl*") if file.is_file())
+    return ran.stdout
+
+
+def test_install_again(tmp_path: Path, path: str) -> None:
+    """Another installation leaves the user's own file as it is, and the first one adds to it."""
+    rc = tmp_path / ".bashrc"
+    rc.write_text("alias o=otaopenssl\n")
+    contents = [rc.read_text()]
+    for _ in range(3):
+        install("bash", tmp_path, path)
+        contents.append(rc.read_text())
+    assert contents[1].startswith(contents[0])
+    assert "/.bash_completions/otaopenssl.sh'" in contents[1]
+    assert contents[1:] == [contents[1]] * 3
+
+
+def test_install_beside_other_bytes(tmp_path: Path, path: str) -> None:
+    """A file of the user that is in no UTF-8 stays as it is, and the error says what to do."""
+    (tmp_path / ".bashrc").write_bytes(b"# caf\xe9\n")
+    ran = subprocess.run(
+        ["bash", *BARE["bash"], "-c", "otaopenssl --install-completion; exit $?"],
+        env={"PATH": path, "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ran.returncode, ran.stdout) == (4, "")
+    assert ran.stderr.splitlines() == [
+        "otaopenssl: error: the file to which completion would be added is in no UTF-8",
+        "hint: add what 'otaopenssl --show-completion' prints by hand",
+    ]
+    assert (tmp_path / ".bashrc").read_bytes() == b"# caf\xe9\n"
+
+
+@pytest.mark.parametrize("option", ["--install-completion", "--show-completion"])
+def test_a_word_too_many(tmp_path: Path, option: str) -> None:
+    """What follows the option is an error, and nothing is installed."""
+    ran = run(option, "nonsense", "more", cwd=tmp_path, env={"HOME": str(tmp_path)})
+    assert (ran.status, ran.out) == (2, "")
+    assert f"otaopenssl: error: '{option}' stands alone, and 'nonsense' follows" in ran.err
+    assert "\nhint: " in ran.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_apostrophes(path: str, tmp_path: Path) -> None:
+    """What zsh shows beside a proposal is what the help says, apostrophes included."""
+    require(shutil.which("zsh") is not None, "no zsh in PATH")
+    with interactive("zsh", tmp_path, path) as started:
+        _, shown = started.completed("otaopenssl sho")
+        assert "otaopenssl show" in shown
+        _, shown = started.completed("otaopenssl s")
+    assert "Show what is in a device's certificate." in shown
 
 
 def test_no_known_shell(tmp_path: Path) -> None:

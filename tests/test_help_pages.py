@@ -52,6 +52,12 @@ def test_examples(words: str) -> None:
         COMMANDS[named].make_context(named, rest[len(named.split()) :])
 
 
+@pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words or "otaopenssl")
+def test_lines_fit(words: str) -> None:
+    """On a terminal of 80 columns no line of a help text is broken."""
+    assert [line for line in printed(words).splitlines() if len(line) > 80] == []
+
+
 def test_a_wide_terminal() -> None:
     """Help is no wider on a wide terminal: the page is what everybody sees."""
     wide = run("device", "--help", cwd=Path("/"), env={"COLUMNS": "200"})

@@ -1,4 +1,4 @@
-"""Tables: plain for programs, with colours and wrapped cells on a terminal, and the same words in both."""
+"""Tables: plain for programs, with colours and folded cells on a terminal, and the same words in both."""
 
 import json
 import re
@@ -47,7 +47,7 @@ def display_width(line: str) -> int:
 
 
 def cells_in(shown: str) -> list[list[str]]:
-    """The words of each cell of a table that is wrapped, row by row; a row begins where the second column does."""
+    """The words of each cell of a table that is folded, row by row; a row begins where the second column does."""
     lines = without_colours(shown).splitlines()
     begins = [lines[0].index(name) for name in HEAD[1:]]
     rows: list[list[list[str]]] = []
@@ -92,7 +92,7 @@ def run_plain(cwd: Path, rows: Sequence[tuple[str, ...]] = ROWS) -> str:
 
 
 @pytest.mark.parametrize("columns", [100, 120])
-def test_wrapped_on_a_terminal(tmp_path: Path, columns: int) -> None:
+def test_folded_on_a_terminal(tmp_path: Path, columns: int) -> None:
     """A terminal gets lines that fit, with no word broken or lost, and each state's word in its colour."""
     shown = on_terminal(program(ROWS), tmp_path, columns)
     plain = without_colours(shown)
@@ -104,11 +104,19 @@ def test_wrapped_on_a_terminal(tmp_path: Path, columns: int) -> None:
         assert f"\x1b[{colour}m{word}\x1b[0m" in shown
 
 
-def test_words_too_long_for_the_terminal(tmp_path: Path) -> None:
-    """Where two identifiers and their columns do not fit, the line is longer than the terminal, and they are whole."""
-    rows = [("ok", UUID, UUID[::-1], "n" * 30)]
-    shown = without_colours(on_terminal(program(rows), tmp_path, 80))
-    assert re.split(" {2,}", shown.splitlines()[1]) == list(rows[0])
+@pytest.mark.parametrize("words", ["n" * 30, "a sentence of short words"])
+def test_lines_that_cannot_fit(tmp_path: Path, words: str) -> None:
+    """Where two identifiers do not fit nothing is folded: a row is one line, longer than the terminal, and whole."""
+    rows = [("ok", UUID, UUID[::-1], words)] * 2
+    lines = without_colours(on_terminal(program(rows), tmp_path, 80)).splitlines()
+    assert [re.split(" {2,}", line) for line in lines[1:]] == [list(row) for row in rows]
+
+
+def test_padded_cells(tmp_path: Path) -> None:
+    """A cell that was padded to align with later tables makes no lines of its own."""
+    rows = [("ok", "VIN1", "found" + " " * 40, "folded words")]
+    lines = without_colours(on_terminal(program(rows), tmp_path, 28)).splitlines()
+    assert [line.split() for line in lines[1:]] == [["ok", "VIN1", "found", "folded"], ["words"]]
 
 
 @pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}, {"TERM": "unknown"}], ids=str)
@@ -117,9 +125,11 @@ def test_plain_on_a_plain_terminal(tmp_path: Path, environment: dict[str, str]) 
     assert on_terminal(program(ROWS), tmp_path, 80, **environment) == run_plain(tmp_path)
 
 
-def test_plain_without_rich(tmp_path: Path) -> None:
-    """Where rich was left out a terminal gets what a file gets."""
-    assert on_terminal(program(ROWS, "sys.modules['rich'] = None"), tmp_path, 80) == run_plain(tmp_path)
+def test_without_rich(tmp_path: Path) -> None:
+    """Where rich was left out a terminal gets the same."""
+    assert on_terminal(program(ROWS, "sys.modules['rich'] = None"), tmp_path, 80) == on_terminal(
+        program(ROWS), tmp_path, 80
+    )
 
 
 def test_no_rows(tmp_path: Path) -> None:
@@ -128,14 +138,39 @@ def test_no_rows(tmp_path: Path) -> None:
 
 
 def test_ten_thousand_rows(tmp_path: Path) -> None:
-    """A table of a fleet is a line a row on a terminal as well: laying it out would take seconds."""
+    """A table of a fleet has the colours and the lines of a short one."""
     rows = program(ROWS)
-    rows[-1] = rows[-1].replace(
-        "result(columns(rows", "rows = [row for row in rows for _ in range(4000)]\nresult(columns(rows"
-    )
-    shown = on_terminal(rows, tmp_path, 80)
-    assert "\x1b" not in shown
-    assert len(shown.splitlines()) == 1 + 4000 * len(ROWS)
+    rows[-1] = rows[-1].replace("result(columns(rows", "rows *= 4000\nresult(columns(rows")
+    head, *lines = on_terminal(program(ROWS), tmp_path, 100).splitlines()
+    assert len(lines) > len(ROWS)
+    assert on_terminal(rows, tmp_path, 100).splitlines() == [head, *lines * 4000]
+
+
+def table_of(words: str) -> list[str]:
+    return [line.rstrip() for line in without_colours(words).splitlines()]
+
+
+@pytest.mark.parametrize("columns", [80, 130])
+def test_list(project: Path, columns: int) -> None:
+    """`list` has a line for each device on every terminal, and repeats no UUID where that makes lines too long."""
+    assert run("fleet", "--count", "2", cwd=project).status == 0
+    plain = run("list", cwd=project).out.splitlines()
+    head, *lines = table_of(otaopenssl_on_terminal("list", cwd=project, columns=columns))
+    assert re.split(" {2,}", head) == ["uuid", "serial number", "not after", "days left", "state"]
+    cells = [re.split(" {2,}", line) for line in plain[1:]]
+    assert all(row[0] == row[1] for row in cells)
+    assert [re.split(" {2,}", line) for line in lines] == [[row[0], *row[2:]] for row in cells]
+
+
+def test_list_of_other_device_ids(project: Path) -> None:
+    """On a terminal that is wide enough `list` tells every column, and on a narrow one a device ID that is its own."""
+    assert run("device", "--uuid", "VIN1", cwd=project).status == 0
+    plain = run("list", cwd=project).out.splitlines()
+    assert table_of(otaopenssl_on_terminal("list", cwd=project, columns=150)) == plain
+    assert run("device", "--uuid", "VIN2", "--device-id", "unit-2", cwd=project).status == 0
+    plain = run("list", cwd=project).out.splitlines()
+    assert "unit-2" in plain[2]
+    assert table_of(otaopenssl_on_terminal("list", cwd=project, columns=60)) == plain
 
 
 @pytest.mark.parametrize("columns", [80, 120])

@@ -6,6 +6,8 @@ import typer
 
 from otaopenssl.cli.options import (
     DEVICES,
+    DEVICES_OR_PATHS,
+    PATHS,
     Asking,
     CredentialsPath,
     Directory,
@@ -148,6 +150,7 @@ def fleet(
         typer.Option(
             "--ids",
             metavar="FILE|-",
+            autocompletion=PATHS,
             help="The devices of this list: one UUID a line, or CSV with the header uuid,device_id.",
         ),
     ] = None,
@@ -159,6 +162,7 @@ def fleet(
         typer.Option(
             "--out",
             metavar="FILE|-",
+            autocompletion=PATHS,
             help="Write a CSV as devices finish: uuid, device_id, serial, not_after, sha256, directory.",
         ),
     ] = None,
@@ -226,7 +230,9 @@ def rehearse(
     timeout: Timeout = None,
     keep: Annotated[
         str | None,
-        typer.Option("--keep", metavar="DIR", help="Make everything in this new directory, and keep it."),
+        typer.Option(
+            "--keep", metavar="DIR", autocompletion=PATHS, help="Make everything in this new directory, and keep it."
+        ),
     ] = None,
     server_name: ServerName = None,
     procedure: ProcedureName = None,
@@ -260,7 +266,7 @@ def show(
         str,
         typer.Argument(
             metavar="UUID|PATH",
-            autocompletion=DEVICES,
+            autocompletion=DEVICES_OR_PATHS,
             help="A device, its directory, or a certificate file.",
         ),
     ],

@@ -6,6 +6,7 @@ import typer
 
 from otaopenssl.cli.options import (
     DEVICES,
+    PATHS,
     Asking,
     CredentialsPath,
     Directory,
@@ -36,7 +37,10 @@ gateway_app = typer.Typer(help=_HELP, rich_markup_mode=None)
 def gateway_url(
     context: typer.Context,
     credentials: Annotated[
-        str, typer.Option("--credentials", metavar="ZIP", help="The credentials.zip of the OTA account.")
+        str,
+        typer.Option(
+            "--credentials", metavar="ZIP", autocompletion=PATHS, help="The credentials.zip of the OTA account."
+        ),
     ],
     directory: Directory = None,
 ) -> None:
@@ -65,7 +69,9 @@ def gateway_root(
             help="Put root.crt into the directory of this device.  [env var: DEVICE_UUID]",
         ),
     ] = None,
-    out: Annotated[str | None, typer.Option("--out", metavar="FILE", help="Write it into this file instead.")] = None,
+    out: Annotated[
+        str | None, typer.Option("--out", metavar="FILE", autocompletion=PATHS, help="Write it into this file instead.")
+    ] = None,
     port: Port = None,
     pin: Pins = None,
     timeout: Timeout = None,
@@ -86,7 +92,7 @@ def gateway_root(
 
     \b
     Example:
-      otaopenssl gateway root --credentials credentials.zip --uuid SAJWA1C78D8V38055
+      otaopenssl gateway root --credentials credentials.zip --out root.crt
     """
     from otaopenssl.cli import fetching
 

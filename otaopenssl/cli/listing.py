@@ -46,7 +46,9 @@ def list_devices(running: Running, options: Listing) -> None:
     elif options.as_csv:
         terminal.result(_csv(listed))
     elif listed:
-        terminal.result(terminal.columns([_cells(one) for one in listed], _HEAD))
+        is_repeated = all(one.device.device_id in (one.device.uuid, None) for one in listed)
+        spare = _HEAD.index("device ID") if is_repeated else None
+        terminal.result(terminal.columns([_cells(one) for one in listed], _HEAD, is_folded=False, spare=spare))
     if not devices:
         terminal.note(f"there are no devices in {server.shown(server.devices_dir)}")
     unknown = sum(one.state is State.UNKNOWN for one in devices)

@@ -24,22 +24,34 @@ def _when_asked(propose: "Propose") -> "Propose | None":
     return propose if os.environ.get(COMPLETION_VARIABLE) else None
 
 
+def _paths(context: typer.Context, begun: str) -> list[str]:
+    from otaopenssl.cli import completion
+
+    return completion.paths(context, begun)
+
+
 def _device_uuids(context: typer.Context, begun: str) -> list[str]:
     from otaopenssl.cli import completion
 
     return completion.device_uuids(context, begun)
 
 
-def _record_names(context: typer.Context, begun: str) -> list[str]:
+def _devices_or_paths(context: typer.Context, begun: str) -> list[str]:
     from otaopenssl.cli import completion
 
-    return completion.record_names(context, begun)
+    return completion.or_paths(completion.device_uuids)(context, begun)
 
 
-def _procedures(context: typer.Context, begun: str) -> list[str]:
+def _records_or_paths(context: typer.Context, begun: str) -> list[str]:
     from otaopenssl.cli import completion
 
-    return completion.procedures(context, begun)
+    return completion.or_paths(completion.record_names)(context, begun)
+
+
+def _procedures_or_paths(context: typer.Context, begun: str) -> list[str]:
+    from otaopenssl.cli import completion
+
+    return completion.or_paths(completion.procedures)(context, begun)
 
 
 def _server_names(context: typer.Context, begun: str) -> list[str]:
@@ -48,18 +60,25 @@ def _server_names(context: typer.Context, begun: str) -> list[str]:
     return completion.server_names(context, begun)
 
 
-# The autocompletion= of an option or argument that means something that is there.
+# The autocompletion= of an option or argument that means something that is there, or a path.
+PATHS = _when_asked(_paths)
 DEVICES = _when_asked(_device_uuids)
-RECORDS = _when_asked(_record_names)
-PROCEDURES = _when_asked(_procedures)
+DEVICES_OR_PATHS = _when_asked(_devices_or_paths)
+RECORDS = _when_asked(_records_or_paths)
+PROCEDURES = _when_asked(_procedures_or_paths)
 _SERVERS = _when_asked(_server_names)
 
 Directory = Annotated[
-    str | None, typer.Option("-C", metavar="DIR", help="Work in this project directory.  [default: the current one]")
+    str | None,
+    typer.Option(
+        "-C", metavar="DIR", autocompletion=PATHS, help="Work in this project directory.  [default: the current one]"
+    ),
 ]
 OpenSSL = Annotated[
     str | None,
-    typer.Option("--openssl", metavar="PATH", help="Run this openssl program.  [default: openssl in PATH]"),
+    typer.Option(
+        "--openssl", metavar="PATH", autocompletion=PATHS, help="Run this openssl program.  [default: openssl in PATH]"
+    ),
 ]
 ServerName = Annotated[
     str | None,
@@ -104,7 +123,10 @@ GatewayAddress = Annotated[
 CredentialsPath = Annotated[
     str | None,
     typer.Option(
-        "--credentials", metavar="ZIP", help="The credentials.zip that names the gateway, and may hold its CA."
+        "--credentials",
+        metavar="ZIP",
+        autocompletion=PATHS,
+        help="The credentials.zip that names the gateway, and may hold its CA.",
     ),
 ]
 Port = Annotated[
@@ -125,12 +147,17 @@ Timeout = Annotated[
 ]
 SealFiles = Annotated[
     tuple[str, str] | None,
-    typer.Option("--seal", metavar="CERT KEY", help="Seal the record with this certificate and its key."),
+    typer.Option(
+        "--seal", metavar="CERT KEY", autocompletion=PATHS, help="Seal the record with this certificate and its key."
+    ),
 ]
 PassphraseFile = Annotated[
     str | None,
     typer.Option(
-        "--passphrase-file", metavar="FILE", help="The passphrase of the key.  [default: asked for at the terminal]"
+        "--passphrase-file",
+        metavar="FILE",
+        autocompletion=PATHS,
+        help="The passphrase of the key.  [default: asked for at the terminal]",
     ),
 ]
 

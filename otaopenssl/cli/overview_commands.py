@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from otaopenssl.cli.options import (
-    DEVICES,
+    DEVICES_OR_PATHS,
+    PATHS,
     Directory,
     DryRunOfQuestions,
     Json,
@@ -25,7 +26,7 @@ def verify(
             metavar="[UUID|PATH]...",
             help="Devices, by UUID or by directory.",
             show_default=False,
-            autocompletion=DEVICES,
+            autocompletion=DEVICES_OR_PATHS,
         ),
     ] = None,
     all_devices: Annotated[bool, typer.Option("--all", help="Every device of the server.")] = False,
@@ -121,12 +122,22 @@ def report(
     context: typer.Context,
     out: Annotated[
         str | None,
-        typer.Option("--out", metavar="FILE|-", help="Write the page there.  [default: report.html in the project]"),
+        typer.Option(
+            "--out",
+            metavar="FILE|-",
+            autocompletion=PATHS,
+            help="Write the page there.  [default: report.html in the project]",
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is no report as well.")] = False,
     trust: Annotated[
         str | None,
-        typer.Option("--trust", metavar="CERT", help="Check that records are sealed by this certificate, or its CA."),
+        typer.Option(
+            "--trust",
+            metavar="CERT",
+            autocompletion=PATHS,
+            help="Check that records are sealed by this certificate, or its CA.",
+        ),
     ] = None,
     jobs: Annotated[
         str | None, typer.Option("--jobs", "-j", metavar="J", help="So many at a time.  [default: one a core]")

@@ -1,70 +1,88 @@
-"""How a table is laid out: plain lines for files and programs; colours and wrapped cells where people look at them."""
+"""How a table is laid out: plain lines for files and programs; colours and folded cells where people look at them."""
 
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from itertools import zip_longest
 
 from otaopenssl.cli.terminal import State
 
 # A cell: what it shows, free of anything that would steer a terminal, and how good that is.
 Cell = tuple[str, State | None]
 
-# Rich lays out some 4,000 rows a second.
-MOST_WRAPPED_ROWS = 1000
 _GAP = 2
 
 
 def plain(rows: Sequence[Sequence[Cell]]) -> str:
     """A line a row, however long; wide characters count as the two columns that they take."""
-    widths = _widths(rows, _width)
-    return "".join(f"{_line(row, widths)}\n" for row in rows)
+    widths = _widths(rows)
+    return "".join(f"{_line([(text, None) for text, _ in row], widths)}\n" for row in rows)
 
 
-def wrapped(heads: Sequence[Sequence[Cell]], rows: Sequence[Sequence[Cell]], columns: int) -> str:
-    """The same with colours, in lines of so many columns where no word is longer than its column can be.
+def coloured(
+    heads: Sequence[Sequence[Cell]],
+    rows: Sequence[Sequence[Cell]],
+    columns: int,
+    *,
+    is_folded: bool,
+    spare: int | None = None,
+) -> str:
+    """The same with colours; where the lines would be longer than so many columns, without the spare column and folded.
 
-    Raises ImportError where there is no rich.
+    Cells are folded between words, and only where every line then fits: a line that the terminal breaks anyway is not
+    made several.
     """
-    from rich.cells import cell_len
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    every = [*heads, *rows]
-    # The first column names what a row is of: it is never wrapped.
-    unwrapped = [
-        [(text if number == 0 else _longest_word(text), None) for number, (text, _) in enumerate(row)] for row in every
-    ]
-    widths = _fitted(_widths(every, cell_len), _widths(unwrapped, cell_len), columns)
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, _GAP, 0, 0))
-    for width in widths:
-        table.add_column(width=width, overflow="fold")
-    for row in heads:
-        table.add_row(*(Text.assemble((text, "bold")) for text, _ in row))
-    for row in rows:
-        table.add_row(*(Text.assemble((text, state.value if state else "")) for text, state in row))
-    # Wider than the terminal where a word is: the terminal wraps such a line, and nothing is cut off.
-    console = Console(file=sys.stdout, width=max(columns, _total(widths)), highlight=False)
-    with console.capture() as captured:
-        console.print(table, crop=False)
-    return "".join(f"{line.rstrip()}\n" for line in captured.get().removesuffix("\n").split("\n") if widths)
+    bold = [[(text, State.HEAD) for text, _ in row] for row in heads]
+    every = [*bold, *rows]
+    if spare is not None and _total(_widths(every)) > columns:
+        every = [[*row[:spare], *row[spare + 1 :]] for row in every]
+    widths = _widths(every)
+    if is_folded:
+        # The first column names what a row is of: it is never folded.
+        words = [[*row[:1], *((_longest_word(text), state) for text, state in row[1:])] for row in every]
+        widths = _fitted(widths, _widths(words), columns)
+    lines = (line for row in every for line in _folded(row, widths))
+    return "".join(f"{_line(line, widths)}\n" for line in lines)
 
 
-def _widths(rows: Sequence[Sequence[Cell]], measure: Callable[[str], int]) -> list[int]:
-    return [max(measure(text) for text, _ in column) for column in zip(*rows, strict=True)]
+def _widths(rows: Sequence[Sequence[Cell]]) -> list[int]:
+    return [max(_width(text) for text, _ in column) for column in zip(*rows, strict=True)]
 
 
 def _line(row: Sequence[Cell], widths: Sequence[int]) -> str:
-    padded = (text + " " * (width - _width(text)) for (text, _), width in zip(row, widths, strict=True))
+    padded = (_shown(cell) + " " * (width - _width(cell[0])) for cell, width in zip(row, widths, strict=True))
     return (" " * _GAP).join(padded).rstrip()
 
 
+def _shown(cell: Cell) -> str:
+    """The text in its colour. Source: ECMA-48, SGR."""
+    text, state = cell
+    return f"\x1b[{state.value}m{text}\x1b[0m" if text and state else text
+
+
+def _folded(row: Sequence[Cell], widths: Sequence[int]) -> list[Sequence[Cell]]:
+    """The row in as many lines as its cells need in columns of these widths, none of them narrower than a word."""
+    cells = [[(line, state) for line in _fold(text, width)] for (text, state), width in zip(row, widths, strict=True)]
+    return list(zip_longest(*cells, fillvalue=("", None)))
+
+
+def _fold(text: str, width: int) -> list[str]:
+    # A cell that was padded is to make no empty line.
+    first, *words = text.rstrip(" ").split(" ")
+    lines = [first]
+    for word in words:
+        if _width(lines[-1]) + 1 + _width(word) <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines
+
+
 def _fitted(widths: Sequence[int], least: Sequence[int], columns: int) -> list[int]:
-    """The widths, the widest made narrower until all fit or none can be."""
-    fitted = [max(width, 1) for width in widths]
+    """The widths, the widest made narrower until all fit; as they are where they cannot."""
+    fitted = list(widths)
     while _total(fitted) > columns:
-        wide = [number for number, width in enumerate(fitted) if width > max(least[number], 1)]
+        wide = [number for number, width in enumerate(fitted) if width > least[number]]
         if not wide:
-            break
+            return list(widths)
         fitted[max(wide, key=fitted.__getitem__)] -= 1
     return fitted
 
@@ -74,7 +92,7 @@ def _total(widths: Sequence[int]) -> int:
 
 
 def _longest_word(text: str) -> str:
-    return max(text.split(), key=_width, default="")
+    return max(text.split(" "), key=_width)
 
 
 def _width(text: str) -> int:

@@ -42,11 +42,12 @@ def result_json(document: Mapping[str, object]) -> None:
 
 
 class State(Enum):
-    """How good it is what a cell of a table says, as the colour that it gets."""
+    """How good it is what a cell of a table says, as the colour that it gets. Source: ECMA-48, SGR."""
 
-    OK = "green"
-    WARNING = "yellow"
-    PROBLEM = "red"
+    HEAD = 1  # bold
+    PROBLEM = 31  # red
+    OK = 32  # green
+    WARNING = 33  # yellow
 
 
 class Marked(NamedTuple):
@@ -61,23 +62,28 @@ def table(rows: Mapping[str, str]) -> str:
     return columns(list(rows.items()))
 
 
-def columns(rows: Sequence[Sequence[str | Marked]], head: Sequence[str] | None = None) -> str:
+def columns(
+    rows: Sequence[Sequence[str | Marked]],
+    head: Sequence[str] | None = None,
+    *,
+    is_folded: bool = True,
+    spare: int | None = None,
+) -> str:
     """Lines of aligned columns under their heads: a row a line, at least two spaces between columns.
 
-    On a terminal heads and states are shown as such, and cells are wrapped between words where the lines would be
-    longer than the terminal; a word is never broken, so that what is copied is whole. Every row has as many cells.
+    On a terminal heads and states are shown as such. Where lines would be longer than the terminal, the column of the
+    number ``spare`` is left out, since it says nothing that no other does, and with ``is_folded`` cells are folded
+    between words where lines then fit; a word is never broken, so that what is copied is whole. Every row has as many
+    cells.
     """
     from otaopenssl.cli import tables
 
     cells = [[_cell(cell) for cell in row] for row in rows]
     heads = [] if head is None else [[_cell(cell) for cell in head]]
-    if is_for_people(sys.stdout) and len(cells) <= tables.MOST_WRAPPED_ROWS:
-        try:
-            return tables.wrapped(heads, cells, shutil.get_terminal_size().columns)
-        except ImportError:
-            # Rich comes with typer; where it was left out, plain lines do.
-            pass
-    return tables.plain([*heads, *cells])
+    if not is_for_people(sys.stdout):
+        return tables.plain([*heads, *cells])
+    width = shutil.get_terminal_size().columns
+    return tables.coloured(heads, cells, width, is_folded=is_folded, spare=spare)
 
 
 def is_for_people(stream: TextIO | None) -> bool:

@@ -6,6 +6,7 @@ import typer
 
 from otaopenssl.cli.options import (
     DEVICES,
+    PATHS,
     PROCEDURES,
     RECORDS,
     Directory,
@@ -76,7 +77,9 @@ def procedure_show(
 def procedure_export(
     context: typer.Context,
     name: ProcedureArgument,
-    target: Annotated[str, typer.Argument(metavar="DIR", help="A directory that is not there yet.")],
+    target: Annotated[
+        str, typer.Argument(metavar="DIR", autocompletion=PATHS, help="A directory that is not there yet.")
+    ],
     directory: Directory = None,
 ) -> None:
     """Copy the texts of a procedure into a new directory, to be edited, audited and used with --procedure DIR.
@@ -129,7 +132,9 @@ def approve(
     check: Annotated[bool, typer.Option("--check", help="Tell what differs today; write nothing.")] = False,
     sign: Annotated[
         tuple[str, str] | None,
-        typer.Option("--sign", metavar="CERT KEY", help="Add the signature of this certificate's owner."),
+        typer.Option(
+            "--sign", metavar="CERT KEY", autocompletion=PATHS, help="Add the signature of this certificate's owner."
+        ),
     ] = None,
     passphrase_file: PassphraseFile = None,
     server_name: ServerName = None,
@@ -166,7 +171,12 @@ def audit(
     ] = None,
     trust: Annotated[
         str | None,
-        typer.Option("--trust", metavar="CERT", help="The CA of the sealing certificates, or the one that seals."),
+        typer.Option(
+            "--trust",
+            metavar="CERT",
+            autocompletion=PATHS,
+            help="The CA of the sealing certificates, or the one that seals.",
+        ),
     ] = None,
     proof: Annotated[
         str | None,
