@@ -74,12 +74,14 @@ class DeviceCheck:
         self._path = path
         self._runner = runner
         self._uuid = path.name
-        names, self._faults = directory(path, standard.owners)
+        # A copy belongs to whoever has made it.
+        owners = standard.owners if path.parent == standard.server.devices_dir else frozenset()
+        names, self._faults = directory(path, owners)
         self._names = names or []
         steps = [] if names is None else bound_steps(standard.server, standard.text, path, names)
         self._wanted: tuple[DeviceFile, ...] = device_files(steps) if steps else ()
         self._links = links(steps)
-        self._files = Files(path, self._wanted, standard.owners)
+        self._files = Files(path, self._wanted, owners)
         self._is_readable = names is not None
 
     def findings(self, verdict: Verdict) -> list[Finding]:

@@ -25,7 +25,7 @@ class Files:
     """The files of a device directory as they were read; ``faults`` is what is wrong with them, one after another.
 
     ``sound`` holds those that are there and hold PEM blocks of the kind that they must; ``owners`` are the user IDs
-    that they may belong to.
+    that they may belong to, any where there are none.
     """
 
     def __init__(self, directory: Path, wanted: Sequence[DeviceFile], owners: Collection[int]) -> None:
@@ -63,7 +63,7 @@ class Files:
             yield Code.FILE_UNREADABLE, f"{name} cannot be read: {reason(error)}"
         is_key |= _PRIVATE_LABEL in self._contents.get(name, b"")
         yield from _mode_faults(name, stat.S_IMODE(found.st_mode), is_key=is_key)
-        if found.st_uid not in self._owners:
+        if self._owners and found.st_uid not in self._owners:
             yield Code.FILE_OWNER, f"{name} belongs to user {found.st_uid}, expected {_shown(self._owners)}"
 
     def strays(self, names: Iterable[str]) -> Iterator[Fault]:

@@ -131,7 +131,7 @@ def _standard(server: Server, text: Text, runner: Runner) -> tuple[Standard, lis
         words = f"the records cannot be read: {why}; see 'otaopenssl audit'"
         checked.append(Checked(RECORDS, [Finding(RECORDS, Code.NOT_VERIFIED, words)]))
     last = None if recorded is None else recorded.last.get(None)
-    if last is not None and last.hex() != sha256(ca_crt.blocks[0].der or b""):
+    if last is not None and last.hex() not in (sha256(block.der or b"") for block in ca_crt.blocks):
         faults.append((Code.RECORDED_OTHER, "it is another than recorded"))
     if faults:
         checked.append(Checked(FLEET_ROOT, [Finding(FLEET_ROOT, code, words) for code, words in faults]))

@@ -303,6 +303,9 @@ def test_what_belongs_to_somebody_else(project: Path, devices: Path) -> None:
         os.chown(path, 1234, -1)
     os.chown(devices / "u2" / "pkey.pem", 1235, -1)
     assert verified_json(project, "--all") == {"u2": {"file-owner"}}
+    shutil.copytree(devices / "u1", project / "u1")
+    os.chown(project / "u1", 1236, -1)
+    assert verified_json(project, "./u1", status=0) == {}
     os.chown(devices / "u2", 1235, -1)
     os.chown(devices, 1235, -1)
     assert verified_json(project, "--all") == {"u1": {"file-owner"}}
@@ -329,7 +332,6 @@ def test_several_cas(project: Path, devices: Path, tmp_path: Path) -> None:
     """While a fleet root CA is exchanged both stand in ca.crt: each is judged, and a device by its own issuer."""
     for uuid in ("u1", "u2"):
         assert run("device", "--uuid", uuid, cwd=project).status == 0
-    shutil.rmtree(project / "myservername" / "records")
     openssl(*_CA, "-days", "3", "-keyout", "new.key", "-out", "new.crt", cwd=devices)
     own = (devices / "ca.crt").read_bytes()
     (devices / "ca.crt").write_bytes((devices / "new.crt").read_bytes() + own)
