@@ -26,6 +26,8 @@ def is_tracked(index: bytes, path: bytes) -> bool:
 
 def _names(index: bytes, digest_bytes: int) -> list[bytes]:
     """The paths in the index. Raises ValueError or IndexError where not all of it is in form."""
+    if not index:
+        raise ValueError("it is empty")
     version, count = (int.from_bytes(index[start : start + 4], "big") for start in (4, 8))
     if index[:4] != _SIGNATURE or version not in (2, 3, 4):
         raise ValueError(f"it is no index of version 2 to 4, but begins with {index[:8]!r}")

@@ -1,5 +1,6 @@
 """Whether a machine and a project are fit: each check made ok, a warning and a problem by planting the real fault."""
 
+import errno
 import json
 import os
 import re
@@ -16,7 +17,7 @@ import pytest
 from otaopenssl import doctor as doctors
 from otaopenssl import file_system, interrupts, locks
 from otaopenssl.cnf import parse_config
-from otaopenssl.errors import Interrupted, Unfit
+from otaopenssl.errors import Error, Interrupted, Unfit
 from otaopenssl.layout import SERVER_NAMES
 from otaopenssl.providers import Provider, asks_for_fips, parse_providers
 from otaopenssl.room import Room
@@ -26,6 +27,8 @@ from tests.test_hostile import in_namespace
 
 Told = dict[str, tuple[str, str, str]]
 DAY = 24 * 60 * 60
+# Root may read everything, unless that is taken from it.
+POWERLESS = ["setpriv", "--inh-caps=-all", "--bounding-set=-all"] if os.geteuid() == 0 else []
 
 
 def doctor(project: Path, *arguments: str) -> Told:
@@ -268,6 +271,12 @@ TRIALS: dict[str, tuple[str, OSError]] = {
 }
 
 
+def inability(project: Path) -> Error:
+    """What the file system of a directory cannot do."""
+    (found,) = file_system.check_abilities(project / ".otaopenssl", project, "'here'")
+    return found
+
+
 @pytest.mark.parametrize("what", TRIALS)
 def test_a_file_system_that_cannot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
     """What a file system refuses is told by its name, and what was tried is gone."""
@@ -277,10 +286,22 @@ def test_a_file_system_that_cannot(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         raise error
 
     monkeypatch.setattr(os, call, refuse)
-    found = file_system.inability(tmp_path)
-    assert what in found
-    assert str(error.args[1]).lower() in found
+    found = inability(tmp_path)
+    assert what in found.message
+    assert str(error.args[1]).lower() in found.message
+    assert ("keep the project" in found.hint) is (error.errno != errno.EXDEV)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_file_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """One that has no room left, or no inodes, is no other than one's own: the hint says what to do about it."""
+
+    def refuse(_path: Path, _mode: int = 0) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "symlink", lambda *_a, **_m: refuse(tmp_path))
+    assert inability(tmp_path).hint == "free some space on it, or inodes"
 
 
 def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -290,7 +311,8 @@ def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyP
         raise Unfit("'x' cannot be locked: function not implemented", hint="use another")
 
     monkeypatch.setattr(locks, "hidden_folder", refuse)
-    assert file_system.inability(tmp_path).startswith("it cannot lock (flock): 'x' cannot be locked")
+    with pytest.raises(Unfit, match="'x' cannot be locked"):
+        inability(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -302,7 +324,7 @@ def test_a_file_system_without_modes(tmp_path: Path, monkeypatch: pytest.MonkeyP
         return real(path, flags, mode | 0o044, **more)
 
     monkeypatch.setattr(os, "open", opened)
-    assert file_system.inability(tmp_path) == "it cannot keep a file private (mode 0600): expected 0600, got 0644"
+    assert inability(tmp_path).message.endswith("it cannot keep a file private (mode 0600): expected 0600, got 0644")
 
 
 def test_an_interrupted_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -319,12 +341,73 @@ def test_an_interrupted_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(os, "link", interrupted)
     try:
         with pytest.raises(Interrupted), interrupts.listening():
-            file_system.inability(tmp_path)
+            file_system.check_abilities(tmp_path / ".otaopenssl", tmp_path, "'here'")
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
     assert len(seen[0]) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_doctor_left(project: Path, devices: Path, tmp_path: Path) -> None:
+    """It goes with the next one, where the trial was and where it was published; what others made stays."""
+    (devices / ".doctor-01234567").mkdir()
+    (devices / ".others").mkdir()
+    for folder in (project, project / "myservername"):
+        (folder / ".otaopenssl" / "run-doctor-01234567" / "staged").mkdir(parents=True)
+    assert others(doctor(project)) == {}
+    assert not (project / ".otaopenssl").exists()
+    assert not (project / "myservername" / ".otaopenssl").exists()
+    assert [path.name for path in devices.glob(".*")] == [".others"]
+    (tmp_path / "fresh" / ".otaopenssl" / "run-doctor-01234567").mkdir(parents=True)
+    doctor(tmp_path / "fresh")
+    assert list((tmp_path / "fresh").iterdir()) == []
+
+
+def test_a_killed_doctor(project: Path, devices: Path, tmp_path: Path, real_openssl: str) -> None:
+    """Whatever one that dies in the middle of its trial leaves is no device, and the next one removes it."""
+    script = """import os, signal, sys
+real = os.rename
+def rename(*a, **m):
+    real(*a, **m)
+    os.kill(os.getpid(), signal.SIGKILL)
+os.rename = rename
+from otaopenssl.__main__ import main
+sys.argv = ["otaopenssl", "doctor"]
+main()
+"""
+    ran = subprocess.run([sys.executable, "-c", script], cwd=project, capture_output=True, check=False)
+    assert ran.returncode == -signal.SIGKILL, ran.stderr
+    assert len(list(devices.glob(".doctor-*"))) == 1
+    assert json.loads(run("list", "--json", cwd=project).out)["devices"] == []
+    assert others(doctor(project)) == {}
+    assert list(devices.glob(".*")) == []
+
+
+PUBLISHING = {
+    "devices on another mount": 'mount --bind "$1/myservername/devices" "$1/myservername/devices"',
+    "devices on another file system": """cp -a "$1/myservername/devices" "$1/d"
+mount -t tmpfs none "$1/myservername/devices"; cp -a "$1/d/." "$1/myservername/devices" """,
+    "records that cannot be written": 'mount --bind "$1/myservername/records" "$1/myservername/records"; '
+    'mount -o remount,bind,ro "$1/myservername/records"',
+    "a chain that cannot be written": 'chain="$1/myservername/records/SHA256SUMS"; mount --bind "$chain" "$chain"; '
+    'mount -o remount,bind,ro "$chain"',
+    "a file for a hidden folder": 'touch "$1/myservername/.otaopenssl"',
+}
+
+
+@pytest.mark.parametrize("fault", PUBLISHING)
+def test_where_no_device_can_be_published(project: Path, fault: str) -> None:
+    """What ends 'otaopenssl device' is a problem."""
+    script = f"""{PUBLISHING[fault]}
+{sys.executable} -m otaopenssl device -C "$1" --uuid d0 >&2 && exit 99
+{sys.executable} -m otaopenssl doctor -C "$1" --json"""
+    ran = in_namespace(script, str(project))
+    assert ran.returncode == 1, ran.stderr
+    told = {one["check"]: one["state"] for one in json.loads(ran.stdout)["checks"]}
+    expected = {"records"} if fault.endswith("written") else {"file-system"}
+    assert {name for name, state in told.items() if state == "problem"} - {"directories"} == expected
+    (project / "myservername" / ".otaopenssl").unlink(missing_ok=True)
 
 
 @pytest.mark.parametrize("subcommand", ["version", "list", "x509", "pkey"])
@@ -568,6 +651,52 @@ def test_workbenches(project: Path) -> None:
     shutil.rmtree(folder)
 
 
+def test_devices_that_may_not_be_read(project: Path, devices: Path) -> None:
+    """Where the devices directory cannot be looked into, nobody is told to make a fleet root CA."""
+    require(not POWERLESS or shutil.which("setpriv") is not None, "no setpriv in PATH, and this is root")
+    devices.chmod(0)
+    for command in (["doctor", "--json"], ["device"]):
+        words = [*POWERLESS, sys.executable, "-m", "otaopenssl", *command]
+        ran = subprocess.run(words, cwd=project, capture_output=True, text=True, check=False)
+        assert "'./myservername/devices' cannot be read: permission denied" in ran.stdout + ran.stderr
+        assert "otaopenssl root" not in ran.stdout + ran.stderr
+    devices.chmod(0o755)
+
+
+BROKEN = b"-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n"
+
+
+@pytest.mark.parametrize("content", [b"garbage", None, BROKEN])
+def test_a_server_ca_that_is_none(project: Path, content: bytes | None) -> None:
+    """What each device's ca.pem would lead to must be a certificate: junk and a link that leads nowhere are none."""
+    path = project / "myservername" / "server_ca.pem"
+    if content is None:
+        path.symlink_to("gone")
+    else:
+        path.write_bytes(content)
+    assert others(doctor(project)) == {"server-ca": "problem"}
+
+
+def test_records_that_are_gone(project: Path) -> None:
+    """Records without the chain that names them are a problem, and so is a chain that names what is not there."""
+    assert run("device", cwd=project).status == 0
+    records = project / "myservername" / "records"
+    sums = (records / "SHA256SUMS").read_bytes()
+    for plant in (lambda: (records / "SHA256SUMS").write_bytes(b""), (records / "SHA256SUMS").unlink):
+        plant()
+        told = doctor(project)
+        assert others(told) == {"records": "problem"}
+        assert "is empty or gone, and there are records" in told["records"][1]
+        assert run("device", cwd=project).status == 4
+    (records / "SHA256SUMS").write_bytes(sums)
+    assert others(doctor(project)) == {}
+    for path in records.glob("2*"):
+        shutil.rmtree(path)
+    told = doctor(project)
+    assert others(told) == {"records": "problem"}
+    assert told["records"][1].startswith(f"{len(sums.splitlines())} that SHA256SUMS names are gone: 2")
+
+
 def test_records(project: Path) -> None:
     """A cut chain of records is a problem; a dead run's record a warning."""
     sums = project / "myservername" / "records" / "SHA256SUMS"
@@ -733,13 +862,15 @@ def test_anything_in_the_place_of_anything(project: Path, kind: str) -> None:
         if place.startswith(".git/"):
             Repository(here)
         _to(kind)(here / place)
+        if place.startswith("myservername/.otaopenssl/"):
+            # A run that died in the folder had made its lock.
+            (here / "myservername" / ".otaopenssl" / "lock").touch(0o600)
         before = tree(here)
         doctor(here)
+        # An empty hidden folder is what a dead run leaves: whoever holds it next removes it.
+        if (kind, place) == ("directory", "myservername/.otaopenssl"):
+            del before[place]
         assert tree(here) == before, place
-
-
-# Root may read everything, unless that is taken from it.
-POWERLESS = ["setpriv", "--inh-caps=-all", "--bounding-set=-all"] if os.geteuid() == 0 else []
 
 
 @pytest.mark.parametrize("mode", [0o000, 0o500], ids=oct)
