@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from otaopenssl import doctor_ca, doctor_openssl, doctor_place, doctor_server, doctor_texts
+from otaopenssl import doctor_ca, doctor_keys, doctor_openssl, doctor_place, doctor_server, doctor_texts
 from otaopenssl.doctor_check import Check, Look, State, Subject, judged, problem
 from otaopenssl.errors import Error, Failed, quoted, reason
 from otaopenssl.layout import Server
@@ -13,6 +13,7 @@ CHECKS: Mapping[str, Look] = {
     **doctor_place.CHECKS,
     **doctor_texts.CHECKS,
     **doctor_ca.CHECKS,
+    **doctor_keys.CHECKS,
     **doctor_server.CHECKS,
 }
 

@@ -1,15 +1,13 @@
-"""Checks of the fleet root CA: what it is, how long it lasts, and who can get at its key."""
+"""Checks of the fleet root CA: what it is, how long it lasts, and what gateways make of it."""
 
-import stat
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from otaopenssl.der import element
-from otaopenssl.doctor_check import Check, Look, Subject, judged, not_tried, ok, problem, warning
+from otaopenssl.doctor_check import Check, Look, Subject, judged, not_tried, ok, warning
 from otaopenssl.durable import read_bounded
-from otaopenssl.errors import Error, quoted, reason
+from otaopenssl.errors import Error
 from otaopenssl.fleet_root import FleetRoot, untimely
-from otaopenssl.git_tree import Standing, standing
 from otaopenssl.leaf import parse_leaf
 from otaopenssl.outputs import CertificateReport, pem_blocks
 from otaopenssl.shellwords import literal
@@ -21,7 +19,6 @@ _DEFAULT_DAYS = 30
 _GUIDE_DAYS = 365
 # The algorithm of an EC key on P-256, in DER (RFC 5480, 2.1.1).
 _P256 = bytes.fromhex("301306072a8648ce3d020106082a8648ce3d030107")
-_NO_KEY = "there is no ca.key"
 
 
 def _fleet_root_ca(subject: Subject, name: str) -> Check:
@@ -93,45 +90,6 @@ def _revocation(subject: Subject, name: str) -> Check:
     return ok(name, "may sign no revocation lists (no cRLSign), as the guide's: devices are blocked at the gateway")
 
 
-def _key_mode(subject: Subject, name: str) -> Check:
-    path = subject.server.ca_key_path
-    shown = subject.server.shown(path)
-    try:
-        mode = stat.S_IMODE(path.stat().st_mode)
-    except FileNotFoundError:
-        return ok(name, _NO_KEY)
-    hint = f"chmod 600 {shown}"
-    words = f"{quoted(shown)} has mode {mode:04o}, expected 0600"
-    if mode & 0o007:
-        return problem(name, f"{words}: everybody on this machine can get at it", hint)
-    if mode & 0o070:
-        return warning(name, f"{words}: its group can get at it", hint)
-    return ok(name, f"mode {mode:04o}")
-
-
-def _key_git(subject: Subject, name: str) -> Check:
-    path = subject.server.ca_key_path
-    shown = subject.server.shown(path)
-    try:
-        path.lstat()
-    except FileNotFoundError:
-        return ok(name, _NO_KEY)
-    try:
-        found = standing(path)
-    except (OSError, ValueError) as error:
-        why = reason(error) if isinstance(error, OSError) else str(error)
-        hint = f"ask git: git ls-files {shown}; git check-ignore -v {shown}"
-        return warning(name, f"cannot tell whether git tracks {quoted(shown)}: {why}", hint)
-    words = f"{quoted(shown)} is {found}"
-    if found is Standing.TRACKED:
-        hint = f"git rm --cached {shown}, and take the key for known: it stays in the history"
-        return problem(name, words, hint)
-    if found is Standing.UNTRACKED:
-        server_dir = subject.server.shown(subject.server.server_dir)
-        return problem(name, words, f"echo '*' >> {server_dir}/.gitignore")
-    return ok(name, words)
-
-
 def _report(subject: Subject) -> CertificateReport | None:
     found: FleetRoot | None = subject.fleet_root[0]
     return None if found is None else found.report
@@ -147,6 +105,4 @@ CHECKS: Mapping[str, Look] = {
     "fleet-root-expiry": _expiry,
     "fleet-root-key-type": _key_type,
     "fleet-root-revocation": _revocation,
-    "ca-key-mode": _key_mode,
-    "ca-key-git": _key_git,
 }

@@ -597,7 +597,7 @@ def test_key_in_git(project: Path) -> None:
     assert told["ca-key-git"][:2] == ("ok", "'./myservername/devices/ca.key' is ignored by git")
     (project / "myservername" / ".gitignore").unlink()
     told = doctor(project)
-    assert others(told) == {"ca-key-git": "problem"}
+    assert others(told) == {"ca-key-git": "problem", "other-keys": "problem"}
     subprocess.run(["bash", "-ec", told["ca-key-git"][2]], cwd=project, check=True)
     assert others(doctor(project)) == {}
     repository.git("add", "-f", "myservername/devices/ca.key")
@@ -606,11 +606,83 @@ def test_key_in_git(project: Path) -> None:
     assert told["ca-key-git"][1].endswith("is tracked by git")
 
 
+def obeyed(told: Told, name: str, cwd: Path) -> None:
+    """Carry out the first command of a hint."""
+    require(shutil.which("git") is not None, "no git program in PATH")
+    subprocess.run(["bash", "-ec", told[name][2].partition(", and")[0]], cwd=cwd, check=True, capture_output=True)
+
+
+def test_hints_hold_from_elsewhere(project: Path, devices: Path, tmp_path: Path) -> None:
+    """With '-C' as well, and through links, what a hint says mends what is told."""
+    repository = Repository(project)
+    repository.git("add", "-f", "myservername/devices/ca.key")
+    (devices / "ca.key").chmod(0o644)
+    (project / "myservername" / ".gitignore").rename(tmp_path / "patterns")
+    (project / "myservername" / ".gitignore").symlink_to(tmp_path / "patterns")
+    for name in ("ca-key-mode", "ca-key-git", "ca-key-git"):
+        obeyed(json_of(tmp_path, project), name, tmp_path)
+    assert others(doctor(project)) == {}
+    assert (tmp_path / "patterns").read_text() == "*\n"
+
+
+def test_a_key_in_another_repository(project: Path, devices: Path, tmp_path: Path) -> None:
+    """The hint is for the repository in which the key lies, wherever the link to it stands."""
+    keys = Repository(tmp_path / "keys")
+    (devices / "ca.key").rename(keys.top / "ca.key")
+    (devices / "ca.key").symlink_to(keys.top / "ca.key")
+    keys.git("add", "ca.key")
+    for state in ("tracked by git", "not ignored by git"):
+        told = doctor(project)
+        assert told["ca-key-git"][1].endswith(f"is {state}")
+        obeyed(told, "ca-key-git", project)
+    assert others(doctor(project)) == {}
+
+
+def json_of(cwd: Path, project: Path) -> Told:
+    """What doctor tells of a project from elsewhere."""
+    document = json.loads(run("doctor", "--json", "-C", str(project), cwd=cwd).out)
+    return {one["check"]: (one["state"], one["words"], one["hint"]) for one in document["checks"]}
+
+
+def test_another_name_of_the_key(project: Path, devices: Path, tmp_path: Path) -> None:
+    """A hard link is the key itself, wherever it lies."""
+    os.link(devices / "ca.key", tmp_path / "copy")
+    told = doctor(project)
+    assert others(told) == {"ca-key-mode": "warning"}
+    assert "has 2 names (hard links)" in told["ca-key-mode"][1]
+
+
+def test_other_private_keys(project: Path) -> None:
+    """The server's keys are held to the same, and so is what git has of the devices'."""
+    for arguments in (["server"], ["device", "--uuid", "d0"]):
+        assert run(*arguments, cwd=project).status == 0
+    server_dir = project / "myservername"
+    assert others(doctor(project)) == {}
+    for name in ("ca.key", "server.key"):
+        for mode, state in ((0o666, "problem"), (0o640, "warning")):
+            (server_dir / name).chmod(mode)
+            assert others(doctor(project)) == {"other-keys": state}
+        (server_dir / name).chmod(0o600)
+    repository = Repository(project)
+    for path in ("ca.key", "server.key", "devices/d0/pkey.pem", "devices/d0/pkey.ec.pem"):
+        repository.git("add", "-f", f"myservername/{path}")
+        told = doctor(project)
+        assert others(told) == {"other-keys": "problem"}, path
+        assert "more such" not in told["other-keys"][1]
+        obeyed(told, "other-keys", project)
+    repository.git("add", "-f", "myservername/devices/d0/client.pem")
+    assert others(doctor(project)) == {}
+    (server_dir / ".gitignore").write_text("/devices/ca.key\n/*.key\n")
+    told = doctor(project)
+    assert others(told) == {"other-keys": "problem"}
+    assert "'./myservername/devices/…/pkey.pem' is not ignored by git" in told["other-keys"][1]
+
+
 def test_an_index_that_cannot_be_read(project: Path) -> None:
     """What cannot be told is said, as a warning."""
     Repository(project).write(".git/index", "garbage")
     told = doctor(project)
-    assert others(told) == {"ca-key-git": "warning"}
+    assert others(told) == {"ca-key-git": "warning", "other-keys": "warning"}
     assert told["ca-key-git"][1].startswith("cannot tell whether git tracks")
 
 
