@@ -1,15 +1,18 @@
 """Checks of the fleet root CA: what it is, how long it lasts, and what gateways make of it."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from otaopenssl.der import element
-from otaopenssl.doctor_check import Check, Look, Subject, judged, not_tried, ok, warning
+from otaopenssl.doctor_check import Check, Look, Subject, judged, not_tried, ok, problem, warning
 from otaopenssl.durable import read_bounded
 from otaopenssl.errors import Error
 from otaopenssl.fleet_root import FleetRoot, untimely
 from otaopenssl.leaf import parse_leaf
 from otaopenssl.outputs import CertificateReport, pem_blocks
+from otaopenssl.questions import SELF_SIGNED_CHECK
+from otaopenssl.reports import unread
 from otaopenssl.shellwords import literal
 from otaopenssl.text_rules import CA_CERTIFICATE_WORD
 from otaopenssl.texts import Procedure
@@ -19,6 +22,12 @@ _DEFAULT_DAYS = 30
 _GUIDE_DAYS = 365
 # The algorithm of an EC key on P-256, in DER (RFC 5480, 2.1.1).
 _P256 = bytes.fromhex("301306072a8648ce3d020106082a8648ce3d030107")
+
+# The extension's type, in DER (RFC 5280, 4.2.1.10).
+_NAME_CONSTRAINTS = bytes.fromhex("0603551d1e")
+# X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, and the same of the one that is local (openssl-verification-options(1)).
+_WITHOUT_ROOT = (2, 20)
+_TRY = "try whether your gateway takes it: otaopenssl rehearse --against URL --uuid UUID"
 
 
 def _fleet_root_ca(subject: Subject, name: str) -> Check:
@@ -31,6 +40,27 @@ def _fleet_root_ca(subject: Subject, name: str) -> Check:
     others = [error for error in errors if error.message not in late]
     shown = server.shown(server.ca_crt_path)
     return judged(name, others, f"{shown}: {found.report.subject}; its key belongs to it, and it may sign devices")
+
+
+def _trust(subject: Subject, name: str) -> Check:
+    """What keeps a gateway from every device, whatever the device: openssl tells it of ca.crt as its own anchor."""
+    runner = subject.runner
+    if _report(subject) is None or runner is None:
+        return _without_report(subject, name)
+    path = subject.server.ca_crt_path
+    finished = runner.ask(SELF_SIGNED_CHECK, path, cwd=subject.server.project_dir)
+    if not finished.is_good:
+        why = re.search(rb"^error (\d+) at \d+ depth lookup: ?(.*)", finished.stdout + finished.stderr, re.MULTILINE)
+        if why is None:
+            raise unread(finished, subject.server.shown(path))
+        words = f"openssl verifies nothing by it: error {int(why[1])}, {why[2].decode('utf-8', 'replace').strip()}"
+        if int(why[1]) in _WITHOUT_ROOT:
+            words = "it is not self-signed: a gateway that has it alone refuses every device"
+            return warning(name, words, f"give the gateway the CAs above it as well, and {_TRY}")
+        return problem(name, words, "put a fit fleet root CA in its place")
+    if any(_NAME_CONSTRAINTS in (block.der or b"") for block in pem_blocks(read_bounded(path))[:1]):
+        return warning(name, "it has name constraints, which may forbid the names of devices", _TRY)
+    return ok(name, "openssl takes it for a root by itself")
 
 
 def _expiry(subject: Subject, name: str) -> Check:
@@ -67,7 +97,7 @@ def _key_type(subject: Subject, name: str) -> Check:
         return ok(name, "EC P-256, as the guide's")
     bits = "" if report.key_bits is None else f" of {report.key_bits} bits"
     words = f"{report.key_algorithm}{bits}, expected EC P-256 as the guide's"
-    return warning(name, words, "try whether your gateway takes it: otaopenssl rehearse --against URL --uuid UUID")
+    return warning(name, words, _TRY)
 
 
 def _is_p256(content: bytes) -> bool:
@@ -102,6 +132,7 @@ def _without_report(subject: Subject, name: str) -> Check:
 
 CHECKS: Mapping[str, Look] = {
     "fleet-root-ca": _fleet_root_ca,
+    "fleet-root-trust": _trust,
     "fleet-root-expiry": _expiry,
     "fleet-root-key-type": _key_type,
     "fleet-root-revocation": _revocation,

@@ -16,11 +16,15 @@ from otaopenssl.texts import Procedure
 
 
 class State(StrEnum):
-    """What a check came to: a warning is what may be meant, or works today; a problem is what keeps devices from it."""
+    """What a check came to: a warning is what may be meant, or works today; a problem is what keeps devices from it.
+
+    A problem that whoever asks accepts is told, and does not count.
+    """
 
     OK = "ok"
     WARNING = "warning"
     PROBLEM = "problem"
+    ACCEPTED = "accepted"
 
 
 class Check(NamedTuple):

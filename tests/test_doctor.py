@@ -74,7 +74,7 @@ def test_a_good_project(project: Path) -> None:
 def test_a_fresh_directory(tmp_path: Path) -> None:
     """Nothing but the fleet root CA is missing, and the hint says how to have one; nothing is made."""
     told = doctor(tmp_path)
-    unknown = ("fleet-root-expiry", "fleet-root-key-type", "fleet-root-revocation")
+    unknown = ("fleet-root-trust", "fleet-root-expiry", "fleet-root-key-type", "fleet-root-revocation")
     assert others(told) == {"fleet-root-ca": "problem", **dict.fromkeys(unknown, "warning")}
     assert "run 'otaopenssl root' first" in told["fleet-root-ca"][2]
     assert list(tmp_path.iterdir()) == []
@@ -114,13 +114,37 @@ def test_documentation() -> None:
     assert re.findall(r"^\| `([a-z-]+)` \|", page, re.MULTILINE) == list(doctors.CHECKS)
 
 
+def test_accepted(project: Path, devices: Path) -> None:
+    """A problem of a check that is accepted is told and does not count; others do; an unknown name is refused."""
+    (devices / "ca.key").chmod(0o604)
+    (devices / "ca.srl").write_text("garbage\n")
+    ran = run("doctor", "--accept", "ca-key-mode", "--accept", "clock", "--json", cwd=project)
+    document = json.loads(ran.out)
+    states = {one["check"]: one["state"] for one in document["checks"] if one["state"] != "ok"}
+    assert states == {"ca-key-mode": "accepted", "serials": "problem"}
+    assert (ran.status, document["fit"], ran.error_lines) == (1, False, ["otaopenssl: error: 1 problem"])
+    ran = run("doctor", "--accept", "ca-key-mode", "--accept", "serials", cwd=project)
+    assert (ran.status, ran.err) == (0, "")
+    assert {line.split()[0] for line in ran.out.splitlines()} == {"ok", "accepted", "hint:"}
+    ran = run("doctor", "--accept", "nothing", "--accept", "clock", cwd=project)
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.error_lines == ["otaopenssl: error: --accept 'nothing' is no check of doctor"]
+
+
 # openssl.
 
 
 def test_no_openssl(project: Path) -> None:
     """Without an openssl all that needs none is still looked at."""
     told = doctor(project, "--openssl", "/nonexistent/openssl")
-    dependent = ("providers", "trust-bundle", "fleet-root-ca", "fleet-root-expiry", "fleet-root-key-type")
+    dependent = (
+        "providers",
+        "trust-bundle",
+        "fleet-root-ca",
+        "fleet-root-trust",
+        "fleet-root-expiry",
+        "fleet-root-key-type",
+    )
     unknown = dict.fromkeys([*dependent, "fleet-root-revocation"], "warning")
     assert others(told) == {"openssl": "problem", **unknown}
     assert told["providers"][1:] == ("not tried", "mend first what 'openssl' tells")
@@ -410,7 +434,7 @@ def test_where_no_device_can_be_published(project: Path, fault: str) -> None:
     (project / "myservername" / ".otaopenssl").unlink(missing_ok=True)
 
 
-@pytest.mark.parametrize("subcommand", ["version", "list", "x509", "pkey"])
+@pytest.mark.parametrize("subcommand", ["version", "list", "x509", "pkey", "verify"])
 def test_interrupted(project: Path, tmp_path: Path, real_openssl: str, subcommand: str) -> None:
     """Ctrl-C while openssl is asked ends it, with nothing printed and nothing left."""
     signalled = f'[ "$1" != {subcommand} ] || kill -INT $PPID\n'
@@ -521,6 +545,49 @@ def test_an_unfit_ca(project: Path, resign: Resign, extensions: str, saying: str
     assert told["fleet-root-ca"][0] == "problem"
     assert saying in told["fleet-root-ca"][1]
     assert others(told) == {"fleet-root-ca": "problem"}
+
+
+GATEWAY_FAULTS = {
+    "an unknown critical extension": ("1.2.3.4 = critical,DER:0500", "problem", "error 34, "),
+    "name constraints": ("nameConstraints = critical,permitted;DNS:example.com", "warning", "has name constraints"),
+}
+
+
+@pytest.mark.parametrize("fault", GATEWAY_FAULTS)
+def test_a_ca_that_gateways_refuse(project: Path, resign: Resign, fault: str) -> None:
+    """What openssl refuses ca.crt for is told, whatever its usages say; what depends on devices is a warning."""
+    extension, state, words = GATEWAY_FAULTS[fault]
+    resign(f"basicConstraints = CA:TRUE\nkeyUsage = keyCertSign\n{extension}")
+    told = doctor(project)
+    assert others(told) == {"fleet-root-trust": state}
+    assert words in told["fleet-root-trust"][1]
+
+
+def test_an_intermediate_ca(project: Path, devices: Path, tmp_path: Path) -> None:
+    """One that another CA has signed may be meant, and a gateway that has it alone refuses all under it."""
+    (tmp_path / "ext").write_text("basicConstraints = CA:TRUE\nkeyUsage = keyCertSign\n")
+    openssl(
+        "req",
+        "-new",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-subj",
+        "/CN=top",
+        "-keyout",
+        "k",
+        "-out",
+        "c",
+        cwd=tmp_path,
+    )
+    key = str(devices / "ca.key")
+    openssl("req", "-new", "-key", key, "-subj", "/CN=ota-devices-CA", "-out", "r", cwd=tmp_path)
+    signing = ["-req", "-in", "r", "-CA", "c", "-CAkey", "k", "-CAcreateserial", "-extfile", "ext", "-days", "3650"]
+    openssl("x509", *signing, "-out", str(devices / "ca.crt"), cwd=tmp_path)
+    told = doctor(project)
+    assert others(told) == {"fleet-root-trust": "warning"}
+    assert told["fleet-root-trust"][1].startswith("it is not self-signed")
 
 
 def test_revocation_lists(project: Path, resign: Resign) -> None:
@@ -686,6 +753,62 @@ def test_an_index_that_cannot_be_read(project: Path) -> None:
     assert told["ca-key-git"][1].startswith("cannot tell whether git tracks")
 
 
+# Who can replace what devices are made by.
+
+
+WRITABLE = [".", "myservername", "myservername/devices", "myservername/devices/ca.crt", "certs", "certs/client.ext"]
+
+
+@pytest.mark.parametrize("place", [*WRITABLE, "approval.json", "own", "own/device.sh"])
+def test_what_others_can_write(project: Path, place: str) -> None:
+    """What everybody can write is a problem, what a group of others can a warning; the hint mends either."""
+    for arguments in (["procedure", "export", "ota-connect-2019.7", "own"], ["config", "render"]):
+        assert run(*arguments, cwd=project).status == 0
+    assert run("approve", "--procedure", "own", cwd=project).status == 0
+    path = project / place
+    mode = path.stat().st_mode
+    states = {0o002: "problem", 0o1002: "problem"}
+    if os.geteuid() == 0:
+        os.chown(path, -1, GROUP)
+        states[0o020] = "warning"
+    for more, state in states.items():
+        path.chmod(mode | more)
+        told = doctor(project, "--procedure", "own")
+        assert others(told) == {"owners": state}
+        subprocess.run(["bash", "-ec", told["owners"][2]], cwd=project, check=True)
+    assert others(doctor(project, "--procedure", "own")) == {}
+
+
+# In which nobody is.
+GROUP = 54321
+
+
+@pytest.mark.parametrize(("mode", "state"), [(0o777, "problem"), (0o1777, "ok"), (0o755, "ok")])
+def test_directories_above(project: Path, tmp_path: Path, mode: int, state: str) -> None:
+    """One that everybody can write is a problem, since the project can be renamed; with a sticky bit it is none."""
+    above = tmp_path / "above"
+    above.mkdir()
+    project.rename(above / "project")
+    above.chmod(mode)
+    assert doctor(above / "project")["owners"][0] == state
+    (tmp_path / "link").symlink_to(above / "project")
+    assert doctor(tmp_path / "link")["owners"][0] == state
+
+
+def test_owners(project: Path, devices: Path) -> None:
+    """What another owns is a problem; where all of the project is another's, whoever runs it knows; his own is fine."""
+    require(os.geteuid() == 0, "this is not root, who alone can give files away")
+    os.chown(devices / "ca.key", GROUP, GROUP)
+    told = doctor(project)
+    assert others(told) == {"owners": "problem"}
+    assert told["owners"][1] == f"'./myservername/devices/ca.key' is owned by user {GROUP}, expected 0"
+    subprocess.run(["bash", "-ec", told["owners"][2]], cwd=project, check=True)
+    assert others(doctor(project)) == {}
+    for path in (project, *project.rglob("*")):
+        os.chown(path, GROUP, GROUP)
+    assert others(doctor(project)) == {"owners": "warning"}
+
+
 # What else is in the server directory.
 
 
@@ -708,7 +831,7 @@ def test_server_ca(project: Path) -> None:
     for name in set(SERVER_NAMES) - {"server_ca.pem"}:
         (server_dir / name).unlink()
     assert doctor(project)["server-ca"][1] == "server_ca.pem is there"
-    (server_dir / "server.key").write_text("")
+    (server_dir / "server.key").touch(0o600)
     assert others(doctor(project)) == {"server-ca": "warning"}
 
 
@@ -800,6 +923,35 @@ def test_config_files(project: Path) -> None:
     assert "certs/client.ext differs" in told["config-difference"][1]
     extensions.write_text("")
     assert others(doctor(project)) == {"config-difference": "warning", "config-files": "problem"}
+
+
+def test_files_that_no_device_needs(project: Path) -> None:
+    """Where certs/ cannot be written only what devices are made by has to be there; another's fault is a warning."""
+    require(not POWERLESS or shutil.which("setpriv") is not None, "no setpriv in PATH, and this is root")
+    assert run("config", "render", cwd=project).status == 0
+    certs = project / "certs"
+    for name in ("server.cnf", "server.ext", "client.ext"):
+        path = certs / name
+        content = path.read_bytes()
+        path.unlink()
+        certs.chmod(0o555)
+        words = [*POWERLESS, sys.executable, "-m", "otaopenssl", "doctor", "--json"]
+        ran = subprocess.run(words, cwd=project, capture_output=True, text=True, check=False)
+        certs.chmod(0o755)
+        told = {one["check"]: one["state"] for one in json.loads(ran.stdout)["checks"]}
+        assert told["config-files"] == ("problem" if name == "client.ext" else "ok")
+        path.write_bytes(b"[")
+        assert doctor(project)["config-files"][0] == ("problem" if name == "client.ext" else "warning")
+        path.write_bytes(content)
+
+
+def test_files_of_a_root_that_is_to_come(project: Path, devices: Path) -> None:
+    """What root.sh names keeps a project from devices only where there is no fleet root CA yet."""
+    assert run("config", "render", cwd=project).status == 0
+    (project / "certs" / "device_ca.cnf").write_text("[")
+    assert doctor(project)["config-files"][0] == "warning"
+    (devices / "ca.crt").unlink()
+    assert doctor(project)["config-files"][0] == "problem"
 
 
 def test_a_text_that_is_refused(project: Path) -> None:
