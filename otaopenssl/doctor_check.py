@@ -76,7 +76,9 @@ class Subject:
             is_here = Path.cwd().samefile(self.server.project_dir)
         except OSError:
             is_here = False
-        return self.server.shown(path) if is_here else str(path)
+        if not is_here:
+            return str(path)
+        return "." if path == self.server.project_dir else self.server.shown(path)
 
     @cached_property
     def fleet_root(self) -> tuple[FleetRoot | None, list[Error]]:

@@ -69,7 +69,8 @@ def _git(subject: Subject, name: str, path: Path) -> Check:
 
 def _untold(name: str, shown: str, path: Path, error: OSError | ValueError) -> Check:
     why = reason(error) if isinstance(error, OSError) else str(error)
-    git = shell_joined(("git", "-C", str(path.parent), "status", "--ignored"))
+    there = next(one for one in path.parents if os.path.isdir(one))  # noqa: PTH112 - is_dir() raises where it may not look
+    git = shell_joined(("git", "-C", str(there), "status", "--ignored"))
     return warning(name, f"cannot tell whether git tracks {quoted(shown)}: {why}", f"ask git: {git}")
 
 

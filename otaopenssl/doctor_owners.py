@@ -62,9 +62,11 @@ def _owner(subject: Subject, name: str, path: Path, project_owner: int) -> Itera
     if owner in _trusted():
         return
     words = f"{_shown(subject, path)} is owned by user {owner}, expected {os.geteuid()}"
-    # Whose the whole project is, is known to whoever works in it.
-    say = warning if owner == project_owner else problem
-    yield say(name, words, shell_joined(("chown", "-h", str(os.geteuid()), subject.named(path))))
+    if owner == project_owner:
+        # Whose the whole project is, is known to whoever works in it.
+        yield warning(name, words, f"run as user {owner}, whose the project is, or have it be your own")
+    else:
+        yield problem(name, words, shell_joined(("chown", "-h", str(os.geteuid()), subject.named(path))))
 
 
 def _mode(subject: Subject, name: str, path: Path, *, is_ours: bool) -> Iterator[Check]:

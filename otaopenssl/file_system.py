@@ -61,6 +61,8 @@ def _inability(shown: str, what: str, error: OSError) -> Unfit:
     hint = "keep the project on a local file system of Linux, such as ext4 or xfs"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         hint = "free some space on it, or inodes"
+    elif error.errno == errno.EACCES:
+        hint = "check the owner and mode of the directories in it"
     elif error.errno == errno.EXDEV:
         hint = "have the server directory and all in it on one file system: no mount, and no overlay"
     return Unfit(_words(shown, what, reason(error)), hint=hint)
