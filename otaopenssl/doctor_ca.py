@@ -1,17 +1,18 @@
-"""Checks of the fleet root CA: what it is, how long it lasts, and who can get at its key."""
+"""Checks of the fleet root CA: what it is, how long it lasts, and what gateways make of it."""
 
-import stat
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from otaopenssl.der import element
 from otaopenssl.doctor_check import Check, Look, Subject, judged, not_tried, ok, problem, warning
 from otaopenssl.durable import read_bounded
-from otaopenssl.errors import Error, quoted, reason
+from otaopenssl.errors import Error
 from otaopenssl.fleet_root import FleetRoot, untimely
-from otaopenssl.git_tree import Standing, standing
 from otaopenssl.leaf import parse_leaf
 from otaopenssl.outputs import CertificateReport, pem_blocks
+from otaopenssl.questions import SELF_SIGNED_CHECK
+from otaopenssl.reports import unread
 from otaopenssl.shellwords import literal
 from otaopenssl.text_rules import CA_CERTIFICATE_WORD
 from otaopenssl.texts import Procedure
@@ -21,7 +22,12 @@ _DEFAULT_DAYS = 30
 _GUIDE_DAYS = 365
 # The algorithm of an EC key on P-256, in DER (RFC 5480, 2.1.1).
 _P256 = bytes.fromhex("301306072a8648ce3d020106082a8648ce3d030107")
-_NO_KEY = "there is no ca.key"
+
+# The extension's type, in DER (RFC 5280, 4.2.1.10).
+_NAME_CONSTRAINTS = bytes.fromhex("0603551d1e")
+# X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, and the same of the one that is local (openssl-verification-options(1)).
+_WITHOUT_ROOT = (2, 20)
+_TRY = "try whether your gateway takes it: otaopenssl rehearse --against URL --uuid UUID"
 
 
 def _fleet_root_ca(subject: Subject, name: str) -> Check:
@@ -34,6 +40,27 @@ def _fleet_root_ca(subject: Subject, name: str) -> Check:
     others = [error for error in errors if error.message not in late]
     shown = server.shown(server.ca_crt_path)
     return judged(name, others, f"{shown}: {found.report.subject}; its key belongs to it, and it may sign devices")
+
+
+def _trust(subject: Subject, name: str) -> Check:
+    """What keeps a gateway from every device, whatever the device: openssl tells it of ca.crt as its own anchor."""
+    runner = subject.runner
+    if _report(subject) is None or runner is None:
+        return _without_report(subject, name)
+    path = subject.server.ca_crt_path
+    finished = runner.ask(SELF_SIGNED_CHECK, path, cwd=subject.server.project_dir)
+    if not finished.is_good:
+        why = re.search(rb"^error (\d+) at \d+ depth lookup: ?(.*)", finished.stdout + finished.stderr, re.MULTILINE)
+        if why is None:
+            raise unread(finished, subject.server.shown(path))
+        words = f"openssl verifies nothing by it: error {int(why[1])}, {why[2].decode('utf-8', 'replace').strip()}"
+        if int(why[1]) in _WITHOUT_ROOT:
+            words = "it is not self-signed: a gateway that has it alone refuses every device"
+            return warning(name, words, f"give the gateway the CAs above it as well, and {_TRY}")
+        return problem(name, words, "put a fit fleet root CA in its place")
+    if any(_NAME_CONSTRAINTS in (block.der or b"") for block in pem_blocks(read_bounded(path))[:1]):
+        return warning(name, "it has name constraints, which may forbid the names of devices", _TRY)
+    return ok(name, "openssl takes it for a root by itself")
 
 
 def _expiry(subject: Subject, name: str) -> Check:
@@ -70,7 +97,7 @@ def _key_type(subject: Subject, name: str) -> Check:
         return ok(name, "EC P-256, as the guide's")
     bits = "" if report.key_bits is None else f" of {report.key_bits} bits"
     words = f"{report.key_algorithm}{bits}, expected EC P-256 as the guide's"
-    return warning(name, words, "try whether your gateway takes it: otaopenssl rehearse --against URL --uuid UUID")
+    return warning(name, words, _TRY)
 
 
 def _is_p256(content: bytes) -> bool:
@@ -93,45 +120,6 @@ def _revocation(subject: Subject, name: str) -> Check:
     return ok(name, "may sign no revocation lists (no cRLSign), as the guide's: devices are blocked at the gateway")
 
 
-def _key_mode(subject: Subject, name: str) -> Check:
-    path = subject.server.ca_key_path
-    shown = subject.server.shown(path)
-    try:
-        mode = stat.S_IMODE(path.stat().st_mode)
-    except FileNotFoundError:
-        return ok(name, _NO_KEY)
-    hint = f"chmod 600 {shown}"
-    words = f"{quoted(shown)} has mode {mode:04o}, expected 0600"
-    if mode & 0o007:
-        return problem(name, f"{words}: everybody on this machine can get at it", hint)
-    if mode & 0o070:
-        return warning(name, f"{words}: its group can get at it", hint)
-    return ok(name, f"mode {mode:04o}")
-
-
-def _key_git(subject: Subject, name: str) -> Check:
-    path = subject.server.ca_key_path
-    shown = subject.server.shown(path)
-    try:
-        path.lstat()
-    except FileNotFoundError:
-        return ok(name, _NO_KEY)
-    try:
-        found = standing(path)
-    except (OSError, ValueError) as error:
-        why = reason(error) if isinstance(error, OSError) else str(error)
-        hint = f"ask git: git ls-files {shown}; git check-ignore -v {shown}"
-        return warning(name, f"cannot tell whether git tracks {quoted(shown)}: {why}", hint)
-    words = f"{quoted(shown)} is {found}"
-    if found is Standing.TRACKED:
-        hint = f"git rm --cached {shown}, and take the key for known: it stays in the history"
-        return problem(name, words, hint)
-    if found is Standing.UNTRACKED:
-        server_dir = subject.server.shown(subject.server.server_dir)
-        return problem(name, words, f"echo '*' >> {server_dir}/.gitignore")
-    return ok(name, words)
-
-
 def _report(subject: Subject) -> CertificateReport | None:
     found: FleetRoot | None = subject.fleet_root[0]
     return None if found is None else found.report
@@ -144,9 +132,8 @@ def _without_report(subject: Subject, name: str) -> Check:
 
 CHECKS: Mapping[str, Look] = {
     "fleet-root-ca": _fleet_root_ca,
+    "fleet-root-trust": _trust,
     "fleet-root-expiry": _expiry,
     "fleet-root-key-type": _key_type,
     "fleet-root-revocation": _revocation,
-    "ca-key-mode": _key_mode,
-    "ca-key-git": _key_git,
 }

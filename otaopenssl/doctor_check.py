@@ -1,8 +1,9 @@
 """One check of a machine and a project: what it is called, and what came of it; and what all checks look at."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from functools import cached_property
+from pathlib import Path
 from typing import NamedTuple
 
 from otaopenssl import fleet_root
@@ -15,11 +16,15 @@ from otaopenssl.texts import Procedure
 
 
 class State(StrEnum):
-    """What a check came to: a warning is what may be meant, or works today; a problem is what keeps devices from it."""
+    """What a check came to: a warning is what may be meant, or works today; a problem is what keeps devices from it.
+
+    A problem that whoever asks accepts is told, and does not count.
+    """
 
     OK = "ok"
     WARNING = "warning"
     PROBLEM = "problem"
+    ACCEPTED = "accepted"
 
 
 class Check(NamedTuple):
@@ -65,6 +70,16 @@ class Subject:
         """The openssl that runs, if any."""
         return self.launched if isinstance(self.launched, Runner) else None
 
+    def named(self, path: Path) -> str:
+        """The path as one can paste it where one stands: as it is shown in the project directory, else absolute."""
+        try:
+            is_here = Path.cwd().samefile(self.server.project_dir)
+        except OSError:
+            is_here = False
+        if not is_here:
+            return str(path)
+        return "." if path == self.server.project_dir else self.server.shown(path)
+
     @cached_property
     def fleet_root(self) -> tuple[FleetRoot | None, list[Error]]:
         """The fleet root CA, and what is wrong with it."""
@@ -88,6 +103,17 @@ def warning(name: str, words: str, hint: str) -> Check:
 def problem(name: str, words: str, hint: str) -> Check:
     """Something keeps devices from being made, or is a danger."""
     return Check(name, State.PROBLEM, words, hint)
+
+
+def worst(name: str, checks: Iterable[Check], good: str) -> Check:
+    """The worst that several looks have come to, with how many more there are as bad; ``good`` where all is well."""
+    bad = [check for check in dict.fromkeys(checks) if check.state is not State.OK]
+    problems = [check for check in bad if check.state is State.PROBLEM] or bad
+    if not problems:
+        return ok(name, good)
+    first = problems[0]
+    more = f", and {len(problems) - 1} more such" if len(problems) > 1 else ""
+    return first._replace(words=first.words + more)
 
 
 def not_tried(name: str, of: str) -> Check:

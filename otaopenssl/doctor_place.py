@@ -10,8 +10,8 @@ from otaopenssl import durable, server_directory
 from otaopenssl.doctor_check import Check, Look, Subject, judged, ok, problem, warning
 from otaopenssl.errors import Error, Unfit, quoted
 from otaopenssl.file_state import state_of
-from otaopenssl.file_system import inability
-from otaopenssl.layout import Server
+from otaopenssl.file_system import check_abilities, sweep
+from otaopenssl.layout import HIDDEN_DIR_NAME, Server
 from otaopenssl.outputs import parse_time
 from otaopenssl.room import check_room, room
 
@@ -26,6 +26,9 @@ def _directories(subject: Subject, name: str) -> Check:
     server = subject.server
     server_directory.check(server)
     errors = list(_unwritable(server))
+    if server.devices_dir.is_dir():
+        # As a device is refused.
+        errors += server_directory.check_publishing(server)
     return judged(name, errors, f"{_shown(server, _nearest(server))} can be written")
 
 
@@ -54,12 +57,13 @@ def _space(subject: Subject, name: str) -> Check:
 def _file_system(subject: Subject, name: str) -> Check:
     server = subject.server
     where = server.server_dir if server.server_dir.is_dir() else server.project_dir
+    if where != server.project_dir:
+        # A doctor that was killed before there was a server directory.
+        sweep(server.project_dir / HIDDEN_DIR_NAME, server.project_dir)
     shown = _shown(server, where)
-    fault = inability(where)
-    if fault:
-        hint = "keep the project on a local file system of Linux, such as ext4 or xfs"
-        return problem(name, f"the file system of {shown} will not do: {fault}", hint)
-    return ok(name, f"the file system of {shown} renames, links, locks and syncs")
+    published_dir = server.devices_dir if server.devices_dir.is_dir() else where
+    errors = check_abilities(where / HIDDEN_DIR_NAME, published_dir, shown)
+    return judged(name, errors, f"the file system of {shown} renames, links, locks and syncs")
 
 
 def _clock(subject: Subject, name: str) -> Check:

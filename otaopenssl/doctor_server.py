@@ -2,11 +2,15 @@
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
 from otaopenssl import locks, serials, workbench
-from otaopenssl.doctor_check import Check, Look, Subject, judged, ok, warning
-from otaopenssl.layout import SERVER_NAMES
-from otaopenssl.records import SUMS_NAME, check_chain, open_records, record_dirs, records_dir
+from otaopenssl.doctor_check import Check, Look, Subject, judged, ok, problem, warning
+from otaopenssl.durable import read_bounded
+from otaopenssl.errors import quoted, reason
+from otaopenssl.layout import SERVER_NAMES, Server
+from otaopenssl.outputs import CERTIFICATE, is_whole_der, pem_blocks
+from otaopenssl.records import SUMS_NAME, check_chain, open_records, read_chain, record_dirs, records_dir
 
 _SERVER_CA_NAME = "server_ca.pem"
 
@@ -21,6 +25,9 @@ def _serials(subject: Subject, name: str) -> Check:
 def _server_ca(subject: Subject, name: str) -> Check:
     server = subject.server
     present = [one for one in SERVER_NAMES if os.path.lexists(server.server_dir / one)]
+    if _SERVER_CA_NAME in present and (fault := _certificate_fault(server.server_dir / _SERVER_CA_NAME)):
+        words = f"{quoted(server.shown(server.server_dir / _SERVER_CA_NAME))} {fault}: each device's ca.pem leads to it"
+        return problem(name, words, "put the certificate of the server's CA there, or move it away")
     if len(present) == len(SERVER_NAMES):
         return ok(name, "a server CA and a server certificate are there")
     if present in ([], [_SERVER_CA_NAME]):
@@ -28,6 +35,18 @@ def _server_ca(subject: Subject, name: str) -> Check:
         return ok(name, f"{_SERVER_CA_NAME} is there" if present else f"no {_SERVER_CA_NAME}: devices get no ca.pem")
     words = f"half a server CA is there: {', '.join(present)} alone"
     return warning(name, words, "move away what an interrupted 'otaopenssl server' left")
+
+
+def _certificate_fault(path: Path) -> str:
+    """Why a file is no PEM certificate, in words that follow its name; empty where it is one."""
+    try:
+        blocks = pem_blocks(read_bounded(path))
+    except FileNotFoundError:
+        return "is a link that leads nowhere"
+    except OSError as error:
+        return f"cannot be read: {reason(error)}"
+    is_one = bool(blocks) and all(block.label == CERTIFICATE and is_whole_der(block.der) for block in blocks)
+    return "" if is_one else "holds something else than PEM certificates"
 
 
 def _workbenches(subject: Subject, name: str) -> Check:
@@ -40,10 +59,23 @@ def _workbenches(subject: Subject, name: str) -> Check:
 def _records(subject: Subject, name: str) -> Check:
     server = subject.server
     check_chain(server)
-    quantity = sum(1 for _ in record_dirs(server))
-    if not quantity:
+    names = {path.name for path in record_dirs(server) if path.is_dir()}
+    gone = [record for record in _listed(server) if record not in names]
+    if gone:
+        words = f"{len(gone)} that {SUMS_NAME} names {'is' if len(gone) == 1 else 'are'} gone: {gone[0]}"
+        more = " and others" if len(gone) > 1 else ""
+        return problem(name, words + more, "put back from a copy what is gone; 'otaopenssl audit' tells what differs")
+    if not names:
         return ok(name, "there are none yet")
-    return ok(name, f"{quantity} in {server.shown(records_dir(server))}, and {SUMS_NAME} ends as a run has left it")
+    return ok(name, f"{len(names)} in {server.shown(records_dir(server))}, and {SUMS_NAME} ends as a run has left it")
+
+
+def _listed(server: Server) -> list[str]:
+    """The records that SHA256SUMS names; none where its form says that a run was killed, which is told of elsewhere."""
+    try:
+        return [record for _, record in read_chain(server)]
+    except (FileNotFoundError, ValueError):
+        return []
 
 
 def _dead_runs(subject: Subject, name: str) -> Check:

@@ -1,17 +1,18 @@
 """Checks of what is audited: the texts, the configuration files, the approval, and what the host demands."""
 
+import os
 from collections.abc import Mapping
 
 from otaopenssl import configs
 from otaopenssl.approval import APPROVAL_NAME
-from otaopenssl.doctor_check import Check, Look, Subject, judged, not_tried, ok, warning
+from otaopenssl.doctor_check import Check, Look, State, Subject, judged, not_tried, ok, warning
 from otaopenssl.errors import Error
 from otaopenssl.gate import Intent, examined
+from otaopenssl.layout import Server
 from otaopenssl.policy import read_policy
 from otaopenssl.texts import DEFAULT_PROCEDURE, Procedure, built_in_procedures
 
-# What devices and certificate authorities are made by.
-_MAKING_TEXTS = ("root.sh", "server.sh", "device.sh")
+_CA_TEXTS = ("root.sh", "server.sh")
 
 
 def _defaults(subject: Subject, name: str) -> Check:
@@ -41,17 +42,31 @@ def _config_files(subject: Subject, name: str) -> Check:
     procedure = subject.procedure
     if isinstance(procedure, Error):
         return not_tried(name, "procedure")
+    server = subject.server
+    needed = ["device.sh"] if os.path.lexists(server.ca_crt_path) else ["device.sh", "root.sh"]
     errors: list[Error] = []
-    for text_name in (one for one in _MAKING_TEXTS if one in procedure.text_names()):
-        try:
-            text = procedure.text(text_name)
-        except Error:
-            # The procedure's problem.
-            continue
-        rendered = configs.missing(subject.server, text)
-        errors += configs.examine(subject.server, text, rendered)
-        errors += configs.check_writable(subject.server, rendered)
-    return judged(name, errors, "those that are there can be used; others are rendered when they are needed")
+    for text in needed:
+        faults, rendered = _config_faults(server, procedure, text)
+        errors += [*faults, *configs.check_writable(server, rendered)]
+    if errors:
+        return judged(name, errors, "")
+    # No device is made by these: nobody may ever want what they make.
+    errors += [
+        error for text in _CA_TEXTS if text not in needed for error in _config_faults(server, procedure, text)[0]
+    ]
+    checked = judged(name, errors, "those that are there can be used; others are rendered when they are needed")
+    return checked._replace(state=State.WARNING) if errors else checked
+
+
+def _config_faults(server: Server, procedure: Procedure, text_name: str) -> tuple[list[Error], Mapping[str, bytes]]:
+    """What is wrong with the configuration files of a text, and those that would have to be rendered."""
+    try:
+        text = procedure.text(text_name)
+    except Error:
+        # It is the procedure's problem, or it has no such text.
+        return [], {}
+    rendered = configs.missing(server, text)
+    return configs.examine(server, text, rendered), rendered
 
 
 def _config_difference(subject: Subject, name: str) -> Check:

@@ -63,9 +63,12 @@ def examine(server: Server, runner: Runner | None) -> tuple[FleetRoot | None, li
 
     ``runner`` is None where no openssl is usable; then only what reading the files tells is found.
     """
-    present = [path for path in (server.ca_key_path, server.ca_crt_path) if os.path.lexists(path)]
-    if not present:
-        where = quoted(server.shown(server.devices_dir))
+    where = quoted(server.shown(server.devices_dir))
+    try:
+        is_there = any(map(_is_there, (server.ca_key_path, server.ca_crt_path)))
+    except OSError as error:
+        return None, [Unfit(f"{where} cannot be read: {reason(error)}", hint="check its owner and mode")]
+    if not is_there:
         return None, [
             Unfit(f"no fleet root CA in {where}", hint="run 'otaopenssl root' first, or put ca.key and ca.crt there")
         ]
@@ -114,6 +117,15 @@ def read_certificate(server: Server) -> Written:
         what = f"a PEM file of {blocks[0].label}" if blocks and blocks[0].label != CERTIFICATE else "something else"
         raise Unfit(f"{shown} is {what}, expected a PEM certificate", hint=_ANOTHER_HINT)
     return found
+
+
+def _is_there(path: Path) -> bool:
+    """Whether anything has that name. Raises OSError where that is not to be seen: it is not the same as no."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def _state(path: Path) -> _State | None:

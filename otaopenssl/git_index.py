@@ -1,16 +1,24 @@
 """Whether a path is tracked, by the bytes of git's index. Source: gitformat-index(5), versions 2 to 4."""
 
+import stat
+
 _SIGNATURE = b"DIRC"
 _HEADER_BYTES = 12
 # The times, numbers and mode before an entry's object name.
 _FACTS_BYTES = 40
+_MODE_AT = 24
 # SHA-1, which most repositories have, and SHA-256: nothing in the index tells which.
 _DIGEST_BYTES = (20, 32)
 _EXTENDED = 0x4000
 
 
 def is_tracked(index: bytes, path: bytes) -> bool:
-    """Whether a file is in the index, by its path from the top of the work tree.
+    """Whether a file is in the index, by its path from the top of the work tree. Raises as ``tracked_names``."""
+    return path in tracked_names(index)
+
+
+def tracked_names(index: bytes) -> frozenset[bytes]:
+    """The files in the index, by their paths from the top of the work tree; of a link git keeps no content.
 
     Raises ValueError where that cannot be told: of bytes that are no index, and of one whose names are partly elsewhere
     (a split index, a sparse one).
@@ -18,27 +26,31 @@ def is_tracked(index: bytes, path: bytes) -> bool:
     faults = []
     for digest_bytes in _DIGEST_BYTES:
         try:
-            return path in _names(index, digest_bytes)
+            return frozenset(name for name, mode in _entries(index, digest_bytes) if stat.S_ISREG(mode))
         except (ValueError, IndexError) as error:
             faults.append(str(error))
     raise ValueError(faults[0])
 
 
-def _names(index: bytes, digest_bytes: int) -> list[bytes]:
-    """The paths in the index. Raises ValueError or IndexError where not all of it is in form."""
+def _entries(index: bytes, digest_bytes: int) -> list[tuple[bytes, int]]:
+    """The paths in the index with their modes. Raises ValueError or IndexError where not all of it is in form."""
+    if not index:
+        raise ValueError("it is empty")
     version, count = (int.from_bytes(index[start : start + 4], "big") for start in (4, 8))
     if index[:4] != _SIGNATURE or version not in (2, 3, 4):
         raise ValueError(f"it is no index of version 2 to 4, but begins with {index[:8]!r}")
-    names: list[bytes] = []
+    entries: list[tuple[bytes, int]] = []
+    name = b""
     place = _HEADER_BYTES
     end = len(index) - digest_bytes
     for _ in range(count):
-        name, place = _entry(index, place, digest_bytes, version, names[-1] if names else b"")
+        mode = int.from_bytes(index[place + _MODE_AT : place + _MODE_AT + 4], "big")
+        name, place = _entry(index, place, digest_bytes, version, name)
         if place > end:
             raise ValueError("it is cut off")
-        names.append(name)
+        entries.append((name, mode))
     _check_extensions(index, place, end)
-    return names
+    return entries
 
 
 def _entry(index: bytes, start: int, digest_bytes: int, version: int, before: bytes) -> tuple[bytes, int]:

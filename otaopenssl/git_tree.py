@@ -1,13 +1,16 @@
 """How a file stands to the git repository that it lies in, by reading the repository's files alone."""
 
 import os
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 from otaopenssl.durable import read_bounded
+from otaopenssl.errors import quoted
 from otaopenssl.git_ignore import Pattern, is_ignored, parse_patterns
-from otaopenssl.git_index import is_tracked
+from otaopenssl.git_index import tracked_names
 
 # Some hundred thousand files have one of this size.
 _LARGEST_INDEX = 64 * 1024 * 1024
@@ -30,27 +33,86 @@ class _Repository(NamedTuple):
     common_dir: Path
 
 
+class Found(NamedTuple):
+    """How a file stands to git, the top of the work tree that says so, if any, and the file's path from there."""
+
+    standing: Standing
+    top: Path
+    inside: Path
+
+
 def standing(path: Path) -> Standing:
-    """How a file, which need not be there, stands to the repository that it lies in.
+    """How a file, which need not be there, stands to the repositories around it: see ``found``."""
+    return found(path).standing
 
-    A person's own excludes (core.excludesFile) do not count: another's clone has them not. Raises ValueError or OSError
-    where it cannot be told.
+
+def found(path: Path) -> Found:
+    """How a file, which need not be there, stands to the repositories around it.
+
+    It is tracked where any of them has it in its index, by whichever of its names: a link may have been put into the
+    path later. Else the repository that it lies in says what becomes of it. A person's own excludes
+    (core.excludesFile) do not count: another's clone has them not. Raises ValueError or OSError where
+    it cannot be told.
     """
+    faults: list[ValueError] = []
+    for name in _names(path):
+        for repository in _repositories(name.parent):
+            inside = name.relative_to(repository.top)
+            try:
+                if os.fsencode(inside) in _tracked(repository):
+                    return Found(Standing.TRACKED, repository.top, inside)
+            except ValueError as error:
+                faults.append(error)
+    if faults:
+        raise faults[0]
+    return _untracked(Path(os.path.realpath(path)))
+
+
+def _untracked(real: Path) -> Found:
+    """How a file stands that no repository tracks."""
     # git looks at what lies in its work tree, and follows no link out of it.
-    real = Path(os.path.realpath(path))
-    repository = _repository_of(real.parent)
-    if repository is None:
-        return Standing.OUTSIDE
-    inside = os.fsencode(real.relative_to(repository.top))
-    index = _content(repository.git_dir / "index", _LARGEST_INDEX)
-    if index is not None and is_tracked(index, inside):
-        return Standing.TRACKED
+    nearest = list(islice(_repositories(real.parent), 1))
+    if not nearest:
+        return Found(Standing.OUTSIDE, real.parent, Path(real.name))
+    repository = nearest[0]
+    inside = real.relative_to(repository.top)
     excluded = parse_patterns(_content(repository.common_dir / "info" / "exclude") or b"")
-    return Standing.IGNORED if is_ignored(inside, _ignore_files(repository, real), excluded) else Standing.UNTRACKED
+    is_left_out = is_ignored(os.fsencode(inside), _ignore_files(repository, real), excluded)
+    return Found(Standing.IGNORED if is_left_out else Standing.UNTRACKED, repository.top, inside)
 
 
-def _repository_of(directory: Path) -> _Repository | None:
-    """The repository of the nearest work tree around a directory. Raises ValueError where a .git file leads to none."""
+def tracked_below(directory: Path) -> Iterator[Found]:
+    """What the repositories around a directory track in it and below. Raises ValueError or OSError as ``found``."""
+    for name in _names(directory):
+        for repository in _repositories(name):
+            begin = b"" if name == repository.top else os.fsencode(name.relative_to(repository.top)) + b"/"
+            for path in sorted(_tracked(repository)):
+                if path.startswith(begin):
+                    yield Found(Standing.TRACKED, repository.top, Path(os.fsdecode(path)))
+
+
+def _names(path: Path) -> Iterable[Path]:
+    """The absolute names of a file: as it is called, and with ever more of the links on the way followed."""
+    called = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow the links
+    beginnings = (called, *called.parents)
+    return dict.fromkeys(Path(os.path.realpath(one)) / called.relative_to(one) for one in reversed(beginnings))
+
+
+def _tracked(repository: _Repository) -> frozenset[bytes]:
+    """The files in the index of a repository, by their paths from the top of its work tree."""
+    path = repository.git_dir / "index"
+    content = _content(path, _LARGEST_INDEX)
+    try:
+        return frozenset() if content is None else tracked_names(content)
+    except ValueError as error:
+        raise ValueError(f"{quoted(path)}: {error}") from error
+
+
+def _repositories(directory: Path) -> Iterator[_Repository]:
+    """Those of the work trees around a directory, the nearest first.
+
+    Raises ValueError where a .git file leads to none.
+    """
     for top in (directory, *directory.parents):
         dot_git = top / ".git"
         git_dir = dot_git
@@ -58,12 +120,11 @@ def _repository_of(directory: Path) -> _Repository | None:
             word, _, target = read_bounded(dot_git).decode("utf-8", "surrogateescape").rstrip("\r\n").partition(" ")
             git_dir = top / target
             if word != "gitdir:" or not (git_dir / "HEAD").is_file():
-                raise ValueError(f"'{dot_git}' leads to no repository")
+                raise ValueError(f"{quoted(dot_git)} leads to no repository")
         common_dir = _common_dir(git_dir)
         # What git takes for a repository: an empty directory of that name is none.
         if os.path.lexists(git_dir / "HEAD") and (common_dir / "objects").is_dir() and (common_dir / "refs").is_dir():
-            return _Repository(top, git_dir, common_dir)
-    return None
+            yield _Repository(top, git_dir, common_dir)
 
 
 def _common_dir(git_dir: Path) -> Path:

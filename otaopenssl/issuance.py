@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Optional
 
-from otaopenssl import configs, durable, fleet_root, serials
+from otaopenssl import configs, fleet_root, serials, server_directory
 from otaopenssl.account import Account
-from otaopenssl.errors import Error, Failed, Unfit, quoted, raise_all
+from otaopenssl.errors import Error, Failed, Unfit, raise_all
 from otaopenssl.execution import Execution
 from otaopenssl.fleet_root import FleetRoot
 from otaopenssl.ids import Identity
@@ -144,21 +144,12 @@ def _ready(
     problems += configs.examine(server, text, rendered)
     problems += configs.check_writable(server, rendered)
     if server.devices_dir.is_dir():
-        problems += durable.check_writable(server.server_dir, server.shown(server.server_dir))
-        problems += durable.check_writable(server.devices_dir, server.shown(server.devices_dir))
-        problems += _file_systems(server)
+        problems += server_directory.check_publishing(server)
         problems += serials.check(server, quantity)
     raise_all(problems)
     if runner is None or ca is None:
         raise Unfit("the fleet root CA cannot be judged", hint="run the command again")
     return runner, ca
-
-
-def _file_systems(server: Server) -> list[Error]:
-    if server.devices_dir.stat().st_dev == server.server_dir.stat().st_dev:
-        return []
-    shown = quoted(server.shown(server.devices_dir)), quoted(server.shown(server.server_dir))
-    return [Unfit(f"{shown[0]} is on another file system than {shown[1]}", hint="a device is published by one rename")]
 
 
 def _carried_out(

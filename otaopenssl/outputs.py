@@ -91,7 +91,9 @@ def parse_version(text: str) -> Version | None:
     match = re.match(r"(OpenSSL|LibreSSL|BoringSSL|AWS-LC)\s+(\d+(?:\.\d+){1,3})", line)
     if not match:
         return None
-    return Version(match[1], tuple(int(part) for part in match[2].split(".")), line)
+    # Some say OpenSSL first, and then what they really are.
+    other = re.search(r"\(compatible; ([^ );]+)", line)
+    return Version(other[1] if other else match[1], tuple(int(part) for part in match[2].split(".")), line)
 
 
 def parse_openssl_dir(text: str) -> str:

@@ -6,10 +6,10 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from otaopenssl import locks
+from otaopenssl import durable, locks
 from otaopenssl.digest import sha256
 from otaopenssl.durable import opened_bounded, read_bounded, sync_file
-from otaopenssl.errors import Unfit, quoted, reason
+from otaopenssl.errors import Unfit, quoted, raise_all, reason
 from otaopenssl.layout import Server
 from otaopenssl.statement import NO_DIGEST, STATEMENT_NAME
 
@@ -41,22 +41,36 @@ def open_dir(server: Server) -> Path:
 
 
 def check_chain(server: Server) -> None:
-    """Raise Unfit where SHA256SUMS does not end as a run has left it: what comes after it could not be chained."""
+    """Raise Unfit where SHA256SUMS does not end as a run has left it: what comes after it could not be chained.
+
+    So where a record cannot be put beside the others, or be chained.
+    """
+    _check_writable(server)
     shown = quoted(server.shown(records_dir(server) / SUMS_NAME))
     hint = "put it back from a copy; 'otaopenssl audit' tells what differs"
     dead = [path.name for path in open_records(server) if not locks.is_held(path)]
     try:
         *lines, rest = _tail(server)
     except FileNotFoundError:
-        if not dead and any((path / STATEMENT_NAME).exists() for path in record_dirs(server)):
-            raise Unfit(f"{shown} is gone, and there are records", hint=hint) from None
-        return
+        lines, rest = [], b""
     except OSError as error:
         raise Unfit(f"{shown} cannot be read: {reason(error)}", hint=hint) from error
+    if not lines and not rest and not dead and any((path / STATEMENT_NAME).exists() for path in record_dirs(server)):
+        raise Unfit(f"{shown} is empty or gone, and there are records", hint=hint)
     # A run that died may have left the beginning of its line.
     is_begun = any(_line(server, name).startswith(rest) for name in dead)
     if (rest and not is_begun) or (lines and not _match(lines[-1])):
         raise Unfit(f"{shown} is cut, or its last line is none", hint=hint)
+
+
+def _check_writable(server: Server) -> None:
+    """Raise Unfit where what a record is made of has another owner or mode than its maker can use."""
+    for path in (records_dir(server), open_dir(server)):
+        if path.is_dir():
+            raise_all(durable.check_writable(path, server.shown(path)))
+    sums = records_dir(server) / SUMS_NAME
+    if sums.is_file() and os.access(sums, os.R_OK) and not os.access(sums, os.W_OK):
+        raise Unfit(f"{quoted(server.shown(sums))} is not writable", hint="check its owner, mode and file system")
 
 
 def open_records(server: Server) -> Iterator[Path]:

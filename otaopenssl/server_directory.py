@@ -35,6 +35,17 @@ def check_writable(server: Server) -> list[Error]:
     return durable.check_writable(nearest, server.shown(nearest))
 
 
+def check_publishing(server: Server) -> list[Error]:
+    """Every reason that shows why no device could get its name in the devices directory, which is there."""
+    server_dir, devices_dir = server.server_dir, server.devices_dir
+    problems = durable.check_writable(server_dir, server.shown(server_dir))
+    problems += durable.check_writable(devices_dir, server.shown(devices_dir))
+    if devices_dir.stat().st_dev != server_dir.stat().st_dev:
+        words = f"{quoted(server.shown(devices_dir))} is on another file system than {quoted(server.shown(server_dir))}"
+        problems.append(Unfit(words, hint="a device is published by one rename"))
+    return problems
+
+
 @contextmanager
 def provided(server: Server) -> Iterator[None]:
     """Have the server and devices directories for the block; those it made are removed again if the block fails."""

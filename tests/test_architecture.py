@@ -27,7 +27,8 @@ belonging certificate_rules gateway_root_rules
 account approvers builds configs dsse file_system fleet_expiry fleet_root plan records
 scratch serials server_directory vouching workbench
 doctor_check execution materials recovery
-differences doctor_ca doctor_openssl doctor_place doctor_server gateway_root permission record rehearsal trials
+differences doctor_ca doctor_keys doctor_openssl doctor_owners doctor_place doctor_server gateway_root permission record
+rehearsal trials
 evidence gate gateway issuance proof server show statement_rules
 approve device doctor_texts fleet_block line_rules record_rules root seal_rules
 device_script doctor fleet issued_list recorded_devices rehearse

@@ -1,5 +1,6 @@
 """Whether a machine and a project are fit: each check made ok, a warning and a problem by planting the real fault."""
 
+import errno
 import json
 import os
 import re
@@ -16,7 +17,7 @@ import pytest
 from otaopenssl import doctor as doctors
 from otaopenssl import file_system, interrupts, locks
 from otaopenssl.cnf import parse_config
-from otaopenssl.errors import Interrupted, Unfit
+from otaopenssl.errors import Error, Interrupted, Unfit
 from otaopenssl.layout import SERVER_NAMES
 from otaopenssl.providers import Provider, asks_for_fips, parse_providers
 from otaopenssl.room import Room
@@ -26,6 +27,8 @@ from tests.test_hostile import in_namespace
 
 Told = dict[str, tuple[str, str, str]]
 DAY = 24 * 60 * 60
+# Root may read everything, unless that is taken from it.
+POWERLESS = ["setpriv", "--inh-caps=-all", "--bounding-set=-all"] if os.geteuid() == 0 else []
 
 
 def doctor(project: Path, *arguments: str) -> Told:
@@ -71,7 +74,7 @@ def test_a_good_project(project: Path) -> None:
 def test_a_fresh_directory(tmp_path: Path) -> None:
     """Nothing but the fleet root CA is missing, and the hint says how to have one; nothing is made."""
     told = doctor(tmp_path)
-    unknown = ("fleet-root-expiry", "fleet-root-key-type", "fleet-root-revocation")
+    unknown = ("fleet-root-trust", "fleet-root-expiry", "fleet-root-key-type", "fleet-root-revocation")
     assert others(told) == {"fleet-root-ca": "problem", **dict.fromkeys(unknown, "warning")}
     assert "run 'otaopenssl root' first" in told["fleet-root-ca"][2]
     assert list(tmp_path.iterdir()) == []
@@ -111,13 +114,37 @@ def test_documentation() -> None:
     assert re.findall(r"^\| `([a-z-]+)` \|", page, re.MULTILINE) == list(doctors.CHECKS)
 
 
+def test_accepted(project: Path, devices: Path) -> None:
+    """A problem of a check that is accepted is told and does not count; others do; an unknown name is refused."""
+    (devices / "ca.key").chmod(0o604)
+    (devices / "ca.srl").write_text("garbage\n")
+    ran = run("doctor", "--accept", "ca-key-mode", "--accept", "clock", "--json", cwd=project)
+    document = json.loads(ran.out)
+    states = {one["check"]: one["state"] for one in document["checks"] if one["state"] != "ok"}
+    assert states == {"ca-key-mode": "accepted", "serials": "problem"}
+    assert (ran.status, document["fit"], ran.error_lines) == (1, False, ["otaopenssl: error: 1 problem"])
+    ran = run("doctor", "--accept", "ca-key-mode", "--accept", "serials", cwd=project)
+    assert (ran.status, ran.err) == (0, "")
+    assert {line.split()[0] for line in ran.out.splitlines()} == {"ok", "accepted", "hint:"}
+    ran = run("doctor", "--accept", "nothing", "--accept", "clock", cwd=project)
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.error_lines == ["otaopenssl: error: --accept 'nothing' is no check of doctor"]
+
+
 # openssl.
 
 
 def test_no_openssl(project: Path) -> None:
     """Without an openssl all that needs none is still looked at."""
     told = doctor(project, "--openssl", "/nonexistent/openssl")
-    dependent = ("providers", "trust-bundle", "fleet-root-ca", "fleet-root-expiry", "fleet-root-key-type")
+    dependent = (
+        "providers",
+        "trust-bundle",
+        "fleet-root-ca",
+        "fleet-root-trust",
+        "fleet-root-expiry",
+        "fleet-root-key-type",
+    )
     unknown = dict.fromkeys([*dependent, "fleet-root-revocation"], "warning")
     assert others(told) == {"openssl": "problem", **unknown}
     assert told["providers"][1:] == ("not tried", "mend first what 'openssl' tells")
@@ -268,6 +295,12 @@ TRIALS: dict[str, tuple[str, OSError]] = {
 }
 
 
+def inability(project: Path) -> Error:
+    """What the file system of a directory cannot do."""
+    (found,) = file_system.check_abilities(project / ".otaopenssl", project, "'here'")
+    return found
+
+
 @pytest.mark.parametrize("what", TRIALS)
 def test_a_file_system_that_cannot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
     """What a file system refuses is told by its name, and what was tried is gone."""
@@ -277,10 +310,22 @@ def test_a_file_system_that_cannot(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         raise error
 
     monkeypatch.setattr(os, call, refuse)
-    found = file_system.inability(tmp_path)
-    assert what in found
-    assert str(error.args[1]).lower() in found
+    found = inability(tmp_path)
+    assert what in found.message
+    assert str(error.args[1]).lower() in found.message
+    assert ("keep the project" in found.hint) is (error.errno != errno.EXDEV)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_file_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """One that has no room left, or no inodes, is no other than one's own: the hint says what to do about it."""
+
+    def refuse(_path: Path, _mode: int = 0) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "symlink", lambda *_a, **_m: refuse(tmp_path))
+    assert inability(tmp_path).hint == "free some space on it, or inodes"
 
 
 def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -290,7 +335,8 @@ def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyP
         raise Unfit("'x' cannot be locked: function not implemented", hint="use another")
 
     monkeypatch.setattr(locks, "hidden_folder", refuse)
-    assert file_system.inability(tmp_path).startswith("it cannot lock (flock): 'x' cannot be locked")
+    with pytest.raises(Unfit, match="'x' cannot be locked"):
+        inability(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -302,7 +348,7 @@ def test_a_file_system_without_modes(tmp_path: Path, monkeypatch: pytest.MonkeyP
         return real(path, flags, mode | 0o044, **more)
 
     monkeypatch.setattr(os, "open", opened)
-    assert file_system.inability(tmp_path) == "it cannot keep a file private (mode 0600): expected 0600, got 0644"
+    assert inability(tmp_path).message.endswith("it cannot keep a file private (mode 0600): expected 0600, got 0644")
 
 
 def test_an_interrupted_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -319,7 +365,7 @@ def test_an_interrupted_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(os, "link", interrupted)
     try:
         with pytest.raises(Interrupted), interrupts.listening():
-            file_system.inability(tmp_path)
+            file_system.check_abilities(tmp_path / ".otaopenssl", tmp_path, "'here'")
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
@@ -327,7 +373,68 @@ def test_an_interrupted_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("subcommand", ["version", "list", "x509", "pkey"])
+def test_what_a_killed_doctor_left(project: Path, devices: Path, tmp_path: Path) -> None:
+    """It goes with the next one, where the trial was and where it was published; what others made stays."""
+    (devices / ".doctor-01234567").mkdir()
+    (devices / ".others").mkdir()
+    for folder in (project, project / "myservername"):
+        (folder / ".otaopenssl" / "run-doctor-01234567" / "staged").mkdir(parents=True)
+    assert others(doctor(project)) == {}
+    assert not (project / ".otaopenssl").exists()
+    assert not (project / "myservername" / ".otaopenssl").exists()
+    assert [path.name for path in devices.glob(".*")] == [".others"]
+    (tmp_path / "fresh" / ".otaopenssl" / "run-doctor-01234567").mkdir(parents=True)
+    doctor(tmp_path / "fresh")
+    assert list((tmp_path / "fresh").iterdir()) == []
+
+
+def test_a_killed_doctor(project: Path, devices: Path, tmp_path: Path, real_openssl: str) -> None:
+    """Whatever one that dies in the middle of its trial leaves is no device, and the next one removes it."""
+    script = """import os, signal, sys
+real = os.rename
+def rename(*a, **m):
+    real(*a, **m)
+    os.kill(os.getpid(), signal.SIGKILL)
+os.rename = rename
+from otaopenssl.__main__ import main
+sys.argv = ["otaopenssl", "doctor"]
+main()
+"""
+    ran = subprocess.run([sys.executable, "-c", script], cwd=project, capture_output=True, check=False)
+    assert ran.returncode == -signal.SIGKILL, ran.stderr
+    assert len(list(devices.glob(".doctor-*"))) == 1
+    assert json.loads(run("list", "--json", cwd=project).out)["devices"] == []
+    assert others(doctor(project)) == {}
+    assert list(devices.glob(".*")) == []
+
+
+PUBLISHING = {
+    "devices on another mount": 'mount --bind "$1/myservername/devices" "$1/myservername/devices"',
+    "devices on another file system": """cp -a "$1/myservername/devices" "$1/d"
+mount -t tmpfs none "$1/myservername/devices"; cp -a "$1/d/." "$1/myservername/devices" """,
+    "records that cannot be written": 'mount --bind "$1/myservername/records" "$1/myservername/records"; '
+    'mount -o remount,bind,ro "$1/myservername/records"',
+    "a chain that cannot be written": 'chain="$1/myservername/records/SHA256SUMS"; mount --bind "$chain" "$chain"; '
+    'mount -o remount,bind,ro "$chain"',
+    "a file for a hidden folder": 'touch "$1/myservername/.otaopenssl"',
+}
+
+
+@pytest.mark.parametrize("fault", PUBLISHING)
+def test_where_no_device_can_be_published(project: Path, fault: str) -> None:
+    """What ends 'otaopenssl device' is a problem."""
+    script = f"""{PUBLISHING[fault]}
+{sys.executable} -m otaopenssl device -C "$1" --uuid d0 >&2 && exit 99
+{sys.executable} -m otaopenssl doctor -C "$1" --json"""
+    ran = in_namespace(script, str(project))
+    assert ran.returncode == 1, ran.stderr
+    told = {one["check"]: one["state"] for one in json.loads(ran.stdout)["checks"]}
+    expected = {"records"} if fault.endswith("written") else {"file-system"}
+    assert {name for name, state in told.items() if state == "problem"} - {"directories"} == expected
+    (project / "myservername" / ".otaopenssl").unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("subcommand", ["version", "list", "x509", "pkey", "verify"])
 def test_interrupted(project: Path, tmp_path: Path, real_openssl: str, subcommand: str) -> None:
     """Ctrl-C while openssl is asked ends it, with nothing printed and nothing left."""
     signalled = f'[ "$1" != {subcommand} ] || kill -INT $PPID\n'
@@ -440,6 +547,49 @@ def test_an_unfit_ca(project: Path, resign: Resign, extensions: str, saying: str
     assert others(told) == {"fleet-root-ca": "problem"}
 
 
+GATEWAY_FAULTS = {
+    "an unknown critical extension": ("1.2.3.4 = critical,DER:0500", "problem", "error 34, "),
+    "name constraints": ("nameConstraints = critical,permitted;DNS:example.com", "warning", "has name constraints"),
+}
+
+
+@pytest.mark.parametrize("fault", GATEWAY_FAULTS)
+def test_a_ca_that_gateways_refuse(project: Path, resign: Resign, fault: str) -> None:
+    """What openssl refuses ca.crt for is told, whatever its usages say; what depends on devices is a warning."""
+    extension, state, words = GATEWAY_FAULTS[fault]
+    resign(f"basicConstraints = CA:TRUE\nkeyUsage = keyCertSign\n{extension}")
+    told = doctor(project)
+    assert others(told) == {"fleet-root-trust": state}
+    assert words in told["fleet-root-trust"][1]
+
+
+def test_an_intermediate_ca(project: Path, devices: Path, tmp_path: Path) -> None:
+    """One that another CA has signed may be meant, and a gateway that has it alone refuses all under it."""
+    (tmp_path / "ext").write_text("basicConstraints = CA:TRUE\nkeyUsage = keyCertSign\n")
+    openssl(
+        "req",
+        "-new",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-subj",
+        "/CN=top",
+        "-keyout",
+        "k",
+        "-out",
+        "c",
+        cwd=tmp_path,
+    )
+    key = str(devices / "ca.key")
+    openssl("req", "-new", "-key", key, "-subj", "/CN=ota-devices-CA", "-out", "r", cwd=tmp_path)
+    signing = ["-req", "-in", "r", "-CA", "c", "-CAkey", "k", "-CAcreateserial", "-extfile", "ext", "-days", "3650"]
+    openssl("x509", *signing, "-out", str(devices / "ca.crt"), cwd=tmp_path)
+    told = doctor(project)
+    assert others(told) == {"fleet-root-trust": "warning"}
+    assert told["fleet-root-trust"][1].startswith("it is not self-signed")
+
+
 def test_revocation_lists(project: Path, resign: Resign) -> None:
     """A CA that may sign them is told; the guide's own may not, and that is no fault."""
     assert "may sign no revocation lists" in doctor(project)["fleet-root-revocation"][1]
@@ -514,7 +664,7 @@ def test_key_in_git(project: Path) -> None:
     assert told["ca-key-git"][:2] == ("ok", "'./myservername/devices/ca.key' is ignored by git")
     (project / "myservername" / ".gitignore").unlink()
     told = doctor(project)
-    assert others(told) == {"ca-key-git": "problem"}
+    assert others(told) == {"ca-key-git": "problem", "other-keys": "problem"}
     subprocess.run(["bash", "-ec", told["ca-key-git"][2]], cwd=project, check=True)
     assert others(doctor(project)) == {}
     repository.git("add", "-f", "myservername/devices/ca.key")
@@ -523,12 +673,142 @@ def test_key_in_git(project: Path) -> None:
     assert told["ca-key-git"][1].endswith("is tracked by git")
 
 
+def obeyed(told: Told, name: str, cwd: Path) -> None:
+    """Carry out the first command of a hint."""
+    require(shutil.which("git") is not None, "no git program in PATH")
+    subprocess.run(["bash", "-ec", told[name][2].partition(", and")[0]], cwd=cwd, check=True, capture_output=True)
+
+
+def test_hints_hold_from_elsewhere(project: Path, devices: Path, tmp_path: Path) -> None:
+    """With '-C' as well, and through links, what a hint says mends what is told."""
+    repository = Repository(project)
+    repository.git("add", "-f", "myservername/devices/ca.key")
+    (devices / "ca.key").chmod(0o644)
+    (project / "myservername" / ".gitignore").rename(tmp_path / "patterns")
+    (project / "myservername" / ".gitignore").symlink_to(tmp_path / "patterns")
+    for name in ("ca-key-mode", "ca-key-git", "ca-key-git"):
+        obeyed(json_of(tmp_path, project), name, tmp_path)
+    assert others(doctor(project)) == {}
+    assert (tmp_path / "patterns").read_text() == "*\n"
+
+
+def test_a_key_in_another_repository(project: Path, devices: Path, tmp_path: Path) -> None:
+    """The hint is for the repository in which the key lies, wherever the link to it stands."""
+    keys = Repository(tmp_path / "keys")
+    (devices / "ca.key").rename(keys.top / "ca.key")
+    (devices / "ca.key").symlink_to(keys.top / "ca.key")
+    keys.git("add", "ca.key")
+    for state in ("tracked by git", "not ignored by git"):
+        told = doctor(project)
+        assert told["ca-key-git"][1].endswith(f"is {state}")
+        obeyed(told, "ca-key-git", project)
+    assert others(doctor(project)) == {}
+
+
+def json_of(cwd: Path, project: Path) -> Told:
+    """What doctor tells of a project from elsewhere."""
+    document = json.loads(run("doctor", "--json", "-C", str(project), cwd=cwd).out)
+    return {one["check"]: (one["state"], one["words"], one["hint"]) for one in document["checks"]}
+
+
+def test_another_name_of_the_key(project: Path, devices: Path, tmp_path: Path) -> None:
+    """A hard link is the key itself, wherever it lies."""
+    os.link(devices / "ca.key", tmp_path / "copy")
+    told = doctor(project)
+    assert others(told) == {"ca-key-mode": "warning"}
+    assert "has 2 names (hard links)" in told["ca-key-mode"][1]
+
+
+def test_other_private_keys(project: Path) -> None:
+    """The server's keys are held to the same, and so is what git has of the devices'."""
+    for arguments in (["server"], ["device", "--uuid", "d0"]):
+        assert run(*arguments, cwd=project).status == 0
+    server_dir = project / "myservername"
+    assert others(doctor(project)) == {}
+    for name in ("ca.key", "server.key"):
+        for mode, state in ((0o666, "problem"), (0o640, "warning")):
+            (server_dir / name).chmod(mode)
+            assert others(doctor(project)) == {"other-keys": state}
+        (server_dir / name).chmod(0o600)
+    repository = Repository(project)
+    for path in ("ca.key", "server.key", "devices/d0/pkey.pem", "devices/d0/pkey.ec.pem"):
+        repository.git("add", "-f", f"myservername/{path}")
+        told = doctor(project)
+        assert others(told) == {"other-keys": "problem"}, path
+        assert "more such" not in told["other-keys"][1]
+        obeyed(told, "other-keys", project)
+    repository.git("add", "-f", "myservername/devices/d0/client.pem")
+    assert others(doctor(project)) == {}
+    (server_dir / ".gitignore").write_text("/devices/ca.key\n/*.key\n")
+    told = doctor(project)
+    assert others(told) == {"other-keys": "problem"}
+    assert "'./myservername/devices/…/pkey.pem' is not ignored by git" in told["other-keys"][1]
+
+
 def test_an_index_that_cannot_be_read(project: Path) -> None:
     """What cannot be told is said, as a warning."""
     Repository(project).write(".git/index", "garbage")
     told = doctor(project)
-    assert others(told) == {"ca-key-git": "warning"}
+    assert others(told) == {"ca-key-git": "warning", "other-keys": "warning"}
     assert told["ca-key-git"][1].startswith("cannot tell whether git tracks")
+
+
+# Who can replace what devices are made by.
+
+
+WRITABLE = [".", "myservername", "myservername/devices", "myservername/devices/ca.crt", "certs", "certs/client.ext"]
+
+
+@pytest.mark.parametrize("place", [*WRITABLE, "approval.json", "own", "own/device.sh"])
+def test_what_others_can_write(project: Path, place: str) -> None:
+    """What everybody can write is a problem, what a group of others can a warning; the hint mends either."""
+    for arguments in (["procedure", "export", "ota-connect-2019.7", "own"], ["config", "render"]):
+        assert run(*arguments, cwd=project).status == 0
+    assert run("approve", "--procedure", "own", cwd=project).status == 0
+    path = project / place
+    mode = path.stat().st_mode
+    states = {0o002: "problem", 0o1002: "problem"}
+    if os.geteuid() == 0:
+        os.chown(path, -1, GROUP)
+        states[0o020] = "warning"
+    for more, state in states.items():
+        path.chmod(mode | more)
+        told = doctor(project, "--procedure", "own")
+        assert others(told) == {"owners": state}
+        subprocess.run(["bash", "-ec", told["owners"][2]], cwd=project, check=True)
+    assert others(doctor(project, "--procedure", "own")) == {}
+
+
+# In which nobody is.
+GROUP = 54321
+
+
+@pytest.mark.parametrize(("mode", "state"), [(0o777, "problem"), (0o1777, "ok"), (0o755, "ok")])
+def test_directories_above(project: Path, tmp_path: Path, mode: int, state: str) -> None:
+    """One that everybody can write is a problem, since the project can be renamed; with a sticky bit it is none."""
+    above = tmp_path / "above"
+    above.mkdir()
+    project.rename(above / "project")
+    above.chmod(mode)
+    assert doctor(above / "project")["owners"][0] == state
+    (tmp_path / "link").symlink_to(above / "project")
+    assert doctor(tmp_path / "link")["owners"][0] == state
+
+
+def test_owners(project: Path, devices: Path) -> None:
+    """What another owns is a problem; where all of the project is another's, whoever runs it knows; his own is fine."""
+    require(os.geteuid() == 0, "this is not root, who alone can give files away")
+    os.chown(devices / "ca.key", GROUP, GROUP)
+    told = doctor(project)
+    assert others(told) == {"owners": "problem"}
+    assert told["owners"][1] == f"'./myservername/devices/ca.key' is owned by user {GROUP}, expected 0"
+    subprocess.run(["bash", "-ec", told["owners"][2]], cwd=project, check=True)
+    assert others(doctor(project)) == {}
+    for path in (project, *project.rglob("*")):
+        os.chown(path, GROUP, GROUP)
+    told = doctor(project)
+    assert others(told) == {"owners": "warning"}
+    assert told["owners"][2].startswith(f"run as user {GROUP}, ")
 
 
 # What else is in the server directory.
@@ -553,7 +833,7 @@ def test_server_ca(project: Path) -> None:
     for name in set(SERVER_NAMES) - {"server_ca.pem"}:
         (server_dir / name).unlink()
     assert doctor(project)["server-ca"][1] == "server_ca.pem is there"
-    (server_dir / "server.key").write_text("")
+    (server_dir / "server.key").touch(0o600)
     assert others(doctor(project)) == {"server-ca": "warning"}
 
 
@@ -566,6 +846,53 @@ def test_workbenches(project: Path) -> None:
     assert doctor(project)["workbenches"][:2] == ("ok", "1 left by runs that died, which the next run removes")
     os.close(held)
     shutil.rmtree(folder)
+
+
+def test_devices_that_may_not_be_read(project: Path, devices: Path) -> None:
+    """Where the devices directory cannot be looked into, nobody is told to make a fleet root CA."""
+    require(not POWERLESS or shutil.which("setpriv") is not None, "no setpriv in PATH, and this is root")
+    devices.chmod(0)
+    for command in (["doctor", "--json"], ["device"]):
+        words = [*POWERLESS, sys.executable, "-m", "otaopenssl", *command]
+        ran = subprocess.run(words, cwd=project, capture_output=True, text=True, check=False)
+        assert "'./myservername/devices' cannot be read: permission denied" in ran.stdout + ran.stderr
+        assert "otaopenssl root" not in ran.stdout + ran.stderr
+        assert "such as ext4" not in ran.stdout
+    devices.chmod(0o755)
+
+
+BROKEN = b"-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n"
+
+
+@pytest.mark.parametrize("content", [b"garbage", None, BROKEN])
+def test_a_server_ca_that_is_none(project: Path, content: bytes | None) -> None:
+    """What each device's ca.pem would lead to must be a certificate: junk and a link that leads nowhere are none."""
+    path = project / "myservername" / "server_ca.pem"
+    if content is None:
+        path.symlink_to("gone")
+    else:
+        path.write_bytes(content)
+    assert others(doctor(project)) == {"server-ca": "problem"}
+
+
+def test_records_that_are_gone(project: Path) -> None:
+    """Records without the chain that names them are a problem, and so is a chain that names what is not there."""
+    assert run("device", cwd=project).status == 0
+    records = project / "myservername" / "records"
+    sums = (records / "SHA256SUMS").read_bytes()
+    for plant in (lambda: (records / "SHA256SUMS").write_bytes(b""), (records / "SHA256SUMS").unlink):
+        plant()
+        told = doctor(project)
+        assert others(told) == {"records": "problem"}
+        assert "is empty or gone, and there are records" in told["records"][1]
+        assert run("device", cwd=project).status == 4
+    (records / "SHA256SUMS").write_bytes(sums)
+    assert others(doctor(project)) == {}
+    for path in records.glob("2*"):
+        shutil.rmtree(path)
+    told = doctor(project)
+    assert others(told) == {"records": "problem"}
+    assert told["records"][1].startswith(f"{len(sums.splitlines())} that SHA256SUMS names are gone: 2")
 
 
 def test_records(project: Path) -> None:
@@ -599,6 +926,35 @@ def test_config_files(project: Path) -> None:
     assert "certs/client.ext differs" in told["config-difference"][1]
     extensions.write_text("")
     assert others(doctor(project)) == {"config-difference": "warning", "config-files": "problem"}
+
+
+def test_files_that_no_device_needs(project: Path) -> None:
+    """Where certs/ cannot be written only what devices are made by has to be there; another's fault is a warning."""
+    require(not POWERLESS or shutil.which("setpriv") is not None, "no setpriv in PATH, and this is root")
+    assert run("config", "render", cwd=project).status == 0
+    certs = project / "certs"
+    for name in ("server.cnf", "server.ext", "client.ext"):
+        path = certs / name
+        content = path.read_bytes()
+        path.unlink()
+        certs.chmod(0o555)
+        words = [*POWERLESS, sys.executable, "-m", "otaopenssl", "doctor", "--json"]
+        ran = subprocess.run(words, cwd=project, capture_output=True, text=True, check=False)
+        certs.chmod(0o755)
+        told = {one["check"]: one["state"] for one in json.loads(ran.stdout)["checks"]}
+        assert told["config-files"] == ("problem" if name == "client.ext" else "ok")
+        path.write_bytes(b"[")
+        assert doctor(project)["config-files"][0] == ("problem" if name == "client.ext" else "warning")
+        path.write_bytes(content)
+
+
+def test_files_of_a_root_that_is_to_come(project: Path, devices: Path) -> None:
+    """What root.sh names keeps a project from devices only where there is no fleet root CA yet."""
+    assert run("config", "render", cwd=project).status == 0
+    (project / "certs" / "device_ca.cnf").write_text("[")
+    assert doctor(project)["config-files"][0] == "warning"
+    (devices / "ca.crt").unlink()
+    assert doctor(project)["config-files"][0] == "problem"
 
 
 def test_a_text_that_is_refused(project: Path) -> None:
@@ -733,13 +1089,15 @@ def test_anything_in_the_place_of_anything(project: Path, kind: str) -> None:
         if place.startswith(".git/"):
             Repository(here)
         _to(kind)(here / place)
+        if place.startswith("myservername/.otaopenssl/"):
+            # A run that died in the folder had made its lock.
+            (here / "myservername" / ".otaopenssl" / "lock").touch(0o600)
         before = tree(here)
         doctor(here)
+        # An empty hidden folder is what a dead run leaves: whoever holds it next removes it.
+        if (kind, place) == ("directory", "myservername/.otaopenssl"):
+            del before[place]
         assert tree(here) == before, place
-
-
-# Root may read everything, unless that is taken from it.
-POWERLESS = ["setpriv", "--inh-caps=-all", "--bounding-set=-all"] if os.geteuid() == 0 else []
 
 
 @pytest.mark.parametrize("mode", [0o000, 0o500], ids=oct)

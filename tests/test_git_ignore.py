@@ -8,7 +8,7 @@ import pytest
 
 from otaopenssl.git_ignore import is_ignored, parse_patterns
 from otaopenssl.git_index import is_tracked
-from otaopenssl.git_tree import Standing, standing
+from otaopenssl.git_tree import Standing, found, standing, tracked_below
 from tests.git import Repository
 
 KEY = "myservername/devices/ca.key"
@@ -205,6 +205,38 @@ def test_a_key_behind_a_link(repository: Repository, tmp_path: Path) -> None:
     assert standing(outside / "link.key") is Standing.UNTRACKED
 
 
+def test_a_link_that_was_put_in_later(repository: Repository, tmp_path: Path) -> None:
+    """What the index holds under the name that now leads out of the work tree is tracked still."""
+    key = repository.write(KEY)
+    repository.git("add", "-f", KEY)
+    (repository.top / "myservername").rename(tmp_path / "moved")
+    (repository.top / "myservername").symlink_to(tmp_path / "moved")
+    assert found(key) == (Standing.TRACKED, repository.top, Path(KEY))
+    assert [one.inside for one in tracked_below(repository.top / "myservername")] == [Path(KEY)]
+    repository.git("rm", "-q", "--cached", KEY)
+    assert standing(key) is Standing.OUTSIDE
+    assert list(tracked_below(repository.top / "myservername")) == []
+
+
+def test_a_repository_inside_another(repository: Repository) -> None:
+    """What the outer one tracked before there was an inner one is tracked still; what it ignores decides nothing."""
+    key = repository.write(KEY)
+    repository.git("add", "-f", KEY)
+    repository.write(".gitignore", "*\n")
+    inner = Repository(repository.top / "myservername")
+    assert found(key) == (Standing.TRACKED, repository.top, Path(KEY))
+    repository.git("rm", "-q", "--cached", KEY)
+    assert found(key) == (Standing.UNTRACKED, inner.top, Path("devices/ca.key"))
+
+
+def test_a_link_that_is_tracked(repository: Repository, tmp_path: Path) -> None:
+    """Of a link git keeps where it leads, and not the key."""
+    (tmp_path / "ca.key").write_text("")
+    (repository.top / "ca.key").symlink_to(tmp_path / "ca.key")
+    repository.git("add", "-f", "ca.key")
+    assert standing(repository.top / "ca.key") is Standing.OUTSIDE
+
+
 @pytest.mark.parametrize("options", [[], ["--object-format=sha256"]], ids=["sha1", "sha256"])
 @pytest.mark.parametrize("version", ["2", "3", "4"])
 def test_index_versions(tmp_path: Path, version: str, options: list[str]) -> None:
@@ -298,7 +330,7 @@ def test_a_submodule(repository: Repository, tmp_path: Path) -> None:
 def test_garbage(repository: Repository, content: bytes) -> None:
     """Of an index that is none nothing can be told."""
     (repository.top / ".git" / "index").write_bytes(content)
-    with pytest.raises(ValueError, match=r"."):
+    with pytest.raises(ValueError, match=r"." if content else "it is empty"):
         standing(repository.top / KEY)
 
 

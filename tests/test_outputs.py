@@ -150,6 +150,15 @@ def test_versions() -> None:
     libre = parse_version("LibreSSL 4.3.2")
     assert libre is not None
     assert libre.product == "LibreSSL"
+    for name in ("AWS-LC", "BoringSSL"):
+        found = parse_version(f"OpenSSL 1.1.1 (compatible; {name} 1.34.0)")
+        assert found is not None
+        assert found.product == name
+    assert parse_version("OpenSSL 1.1.1 (compatible; BoringSSL)") == (
+        "BoringSSL",
+        (1, 1, 1),
+        "OpenSSL 1.1.1 (compatible; BoringSSL)",
+    )
     for text in ("", "garbage", "openssl 3.0.0", "OpenSSL", "OpenSSL x.y"):
         assert parse_version(text) is None
 

@@ -94,6 +94,12 @@ def list_devices(
 
 def doctor(
     context: typer.Context,
+    accept: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--accept", metavar="CHECK", help="A problem of this check is told, and does not count.  [repeatable]"
+        ),
+    ] = None,
     server_name: ServerName = None,
     procedure: ProcedureName = None,
     dry_run: DryRunOfQuestions = False,
@@ -104,9 +110,10 @@ def doctor(
 ) -> None:
     """Tell whether this machine and this project are fit to issue devices.
 
-    Looks at openssl, the file system, the fleet root CA and who can get at its key, the audited texts, the approval and
-    the records, and prints a line for each check, with a hint where something is amiss. Exit 1 where there is a
-    problem; warnings may be meant. Changes nothing, and leaves nothing.
+    Looks at openssl, the file system, the fleet root CA, who can get at private keys or replace what devices are made
+    by, the audited texts, the approval and the records, and prints a line for each check (docs/doctor.md), with a hint
+    where something is amiss. Exit 1 where there is a problem; warnings may be meant. Changes nothing, and leaves
+    nothing.
 
     \b
     Example:
@@ -115,7 +122,7 @@ def doctor(
     from otaopenssl.cli import diagnosing
 
     place = context.obj.narrowed(directory, openssl)
-    diagnosing.doctor(Running(place, server_name, procedure, dry_run, json=json, verbose=verbose))
+    diagnosing.doctor(Running(place, server_name, procedure, dry_run, json=json, verbose=verbose), tuple(accept or ()))
 
 
 def report(
