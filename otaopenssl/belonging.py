@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 from otaopenssl import device_answers
 from otaopenssl.device_files import DeviceFile, Role
-from otaopenssl.file_rules import Fault, Files
-from otaopenssl.findings import Code
+from otaopenssl.errors import quoted
+from otaopenssl.file_rules import Files
+from otaopenssl.findings import Code, Fault
 from otaopenssl.layout import CERTIFICATE_NAME
 from otaopenssl.leaf import is_same_key
 from otaopenssl.outputs import ENCRYPTED_KEY
@@ -56,6 +57,6 @@ class Belonging(NamedTuple):
             yield Code.CSR_SIGNATURE, f"{name}: its own signature is wrong"
             return
         if not found.is_of(self.uuid):
-            yield Code.CSR_NAME, f"{name}: subject is '{found.subject}', expected 'CN={self.uuid}'"
+            yield Code.CSR_NAME, f"{name}: subject is {quoted(found.subject)}, expected 'CN={self.uuid}'"
         if expected is not None and found.public_key is not None and not is_same_key(found.public_key, expected):
             yield Code.CSR_OTHER, f"{name} is of another key than {CERTIFICATE_NAME}"

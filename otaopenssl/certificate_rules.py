@@ -9,7 +9,7 @@ from datetime import datetime
 from otaopenssl.chain import fewest_bits, is_weak_digest
 from otaopenssl.device_answers import Certificate, is_named
 from otaopenssl.errors import quoted
-from otaopenssl.findings import Code
+from otaopenssl.findings import Code, Fault
 from otaopenssl.key_kind import key_kind
 from otaopenssl.outputs import CLIENT_AUTH, CertificateReport
 
@@ -17,8 +17,6 @@ _KEY_USAGE = ("Digital Signature",)
 _EXTENDED_KEY_USAGE = (CLIENT_AUTH,)
 # RFC 5280, 4.1.2.2: at most 20 octets, of which the first bit is the sign.
 _MOST_SERIAL_BITS = 159
-
-Fault = tuple[Code, str]
 
 
 def leaf_findings(
@@ -77,15 +75,27 @@ def _ca_faults(report: CertificateReport, now: datetime) -> Iterator[Fault]:
 
 
 def _validity(report: CertificateReport, cas: Sequence[CertificateReport], name: str, now: datetime) -> Iterator[Fault]:
-    # A CA may stand in ca.crt more than once, as it was and renewed.
-    ends = [ca.not_after for ca in cas if ca.subject == report.issuer]
+    end = _end_above(report, cas, len(cas))
     if now < report.not_before:
         yield Code.NOT_YET_VALID, f"{name} is not valid before {_moment(report.not_before)}"
     if now >= report.not_after:
         yield Code.EXPIRED, f"{name} expired on {_moment(report.not_after)}"
-    elif ends and report.not_after > max(ends):
-        until = _moment(report.not_after), _moment(max(ends))
+    elif end is not None and report.not_after > end:
+        until = _moment(report.not_after), _moment(end)
         yield Code.OUTLIVES_CA, f"{name} is valid until {until[0]}, ca.crt only until {until[1]}"
+
+
+def _end_above(report: CertificateReport, cas: Sequence[CertificateReport], depth: int) -> datetime | None:
+    """When the last of the chains above a certificate ends, as far as it is in ca.crt; None where nothing of one is.
+
+    A CA may stand there more than once, as it was and renewed.
+    """
+    ends = []
+    for ca in cas if depth else ():
+        if ca.subject == report.issuer:
+            above = None if ca.subject == ca.issuer else _end_above(ca, cas, depth - 1)
+            ends.append(ca.not_after if above is None else min(ca.not_after, above))
+    return max(ends, default=None)
 
 
 def _strength(found: Certificate, report: CertificateReport, name: str) -> Iterator[Fault]:
@@ -93,9 +103,8 @@ def _strength(found: Certificate, report: CertificateReport, name: str) -> Itera
     if report.key_bits is not None and report.key_bits < fewest:
         words = f"{report.key_algorithm} of {report.key_bits} bits, expected {fewest} or more"
         yield Code.KEY_WEAK, f"{name}: its key is weak: {words}"
-    elif key_kind(found.public_key) is None:
-        words = f"{report.key_algorithm}{f' of {report.key_bits} bits' if report.key_bits else ''}"
-        yield Code.KEY_TYPE, f"{name}: its key ({words}) is of a kind that TLS gateways do not take"
+    elif report.key_algorithm == "id-ecPublicKey" and key_kind(found.public_key) is None:
+        yield Code.KEY_TYPE, f"{name}: its key of {report.key_bits} bits is on a curve that TLS 1.3 does not know"
     if is_weak_digest(report):
         yield Code.SIGNATURE_WEAK, f"{name}: its signature is weak: {report.signature_algorithm}"
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from otaopenssl.complaints import first_complaint
 from otaopenssl.device_files import Role
 from otaopenssl.outputs import CertificateReport, PemBlock, name_parts, parse_certificate_report, pem_blocks
-from otaopenssl.questions import CERTIFICATE_FACTS, KEY_CHECK, REQUEST_CHECK
+from otaopenssl.questions import CERTIFICATE_FACTS, KEY_CHECK, REQUEST_CHECK, SHOWN_FACTS
 from otaopenssl.runner import Finished, Runner, describe_statuses
 
 _PUBLIC_KEY = "PUBLIC KEY"
@@ -62,6 +62,16 @@ def certificate(runner: Runner, path: str, cwd: Path) -> Certificate:
 def certificate_in(runner: Runner, block: PemBlock, cwd: Path) -> Certificate:
     """The certificate in a PEM block, one of several of a file. Raises Failed where no openssl ends."""
     return _certificate(runner.ask(CERTIFICATE_FACTS, _STANDARD_INPUT, cwd=cwd, stdin=block.text + b"\n"))
+
+
+def shown(runner: Runner, path: str, cwd: Path) -> Certificate:
+    """The certificate at ``path`` without its public key, which need not be of a kind that openssl knows.
+
+    Raises Failed where no openssl ends.
+    """
+    finished = runner.ask(SHOWN_FACTS, path, cwd=cwd)
+    report = parse_certificate_report(_text(finished), is_guarded=True)
+    return Certificate(report, fault="" if report is not None else _why(finished))
 
 
 def request(runner: Runner, path: str, cwd: Path) -> Request:

@@ -12,22 +12,20 @@ from otaopenssl.device_answers import QUESTION_BY_ROLE, Certificate
 from otaopenssl.device_files import DeviceFile, Role, device_files, links, naming_of
 from otaopenssl.device_verdicts import Verdict
 from otaopenssl.digest import sha256
-from otaopenssl.errors import Failed
-from otaopenssl.file_rules import Fault, Files, directory, joined_faults, link_faults, root_crt_faults
-from otaopenssl.findings import Code, Finding
+from otaopenssl.durable import read_bounded
+from otaopenssl.errors import Failed, reason
+from otaopenssl.file_rules import Files, directory, joined_faults, link_faults, root_crt_faults
+from otaopenssl.findings import Code, Fault, Finding
 from otaopenssl.gateway_root_rules import RootRules
 from otaopenssl.ids import DeviceID, DeviceUUID
 from otaopenssl.layout import CERTIFICATE_NAME, GATEWAY_ROOT_NAME, Server
-from otaopenssl.output_rules import Written
+from otaopenssl.output_rules import Written, written
 from otaopenssl.outputs import CertificateReport, serial_hex
 from otaopenssl.questions import DEVICES_CHECK
 from otaopenssl.recorded_certificates import Recorded
 from otaopenssl.runner import Runner
 from otaopenssl.steps import BoundStep, Text
 from otaopenssl.twins import Twins
-
-# What makes openssl refuse a certificate for clients, and is told of the certificate itself.
-_OF_PURPOSE = {Code.EXTENDED_KEY_USAGE, Code.KEY_USAGE, Code.CERTIFICATE_VERSION, Code.CERTIFICATE_IS_CA}
 
 
 class Standard(NamedTuple):
@@ -55,7 +53,10 @@ def bound_steps(server: Server, text: Text, path: Path, names: Sequence[str]) ->
 
 
 def questions_about(server: Server, text: Text, path: Path) -> Iterator[tuple[str, ...]]:
-    """What openssl is asked about the device directory ``path``, as far as its files are all there."""
+    """What openssl is asked about the files in the device directory ``path``, where they are all there.
+
+    What it gets on standard input is not among it: the certificates of a root.crt.
+    """
     names, _ = directory(path, ())
     for file in device_files(bound_steps(server, text, path, names or ())):
         shown = server.shown(path / file.name)
@@ -92,6 +93,9 @@ class DeviceCheck:
                 faults += self._asked(verdict)
             except Failed as error:
                 faults.append((Code.NOT_VERIFIED, f"openssl has not answered: {error.message}"))
+            except OSError as error:
+                # It changes while it is looked at.
+                faults.append((Code.NOT_VERIFIED, f"it could not be looked at: {reason(error)}"))
         return [Finding(self._uuid, code, words) for code, words in faults]
 
     @property
@@ -110,7 +114,7 @@ class DeviceCheck:
         yield from files.strays(sorted(set(self._names) - known))
         for file in self._wanted:
             if file.role is Role.JOINED:
-                yield from joined_faults(files, file, self._ca_words(file))
+                yield from joined_faults(files, file, self._other_parts(file))
         for name, source in self._links:
             yield from link_faults(self._path, name, source)
         public_key = None
@@ -124,32 +128,36 @@ class DeviceCheck:
         if GATEWAY_ROOT_NAME in files.sound:
             yield from standard.roots.faults(files.sound[GATEWAY_ROOT_NAME], self._runner)
 
-    def _ca_words(self, joined: DeviceFile) -> dict[str, Written]:
-        """ca.crt by the path that the step names it with."""
-        ca_crt = f"{self._standard.server.places()['DEVICES_DIR']}/ca.crt"
-        return {path: self._standard.ca_crt for path in joined.step.commands[0][1:] if path == ca_crt}
+    def _other_parts(self, joined: DeviceFile) -> dict[str, Written | None]:
+        """What a joined file joins of others than the device's, by the path that the step names it with."""
+        server = self._standard.server
+        places = server.places()
+        found: dict[str, Written | None] = {}
+        for path in joined.step.commands[0][1:]:
+            if path == f"{places['DEVICES_DIR']}/ca.crt":
+                found[path] = self._standard.ca_crt
+            elif not path.startswith(f"{places['DEVICES_DIR']}/{self._uuid}/"):
+                found[path] = _read(server.project_dir / path)
+        return found
 
     def _certificate(self, found: Certificate, verdict: Verdict) -> Iterator[Fault]:
         standard = self._standard
-        faults = list(leaf_findings(found, self._uuid, standard.cas, CERTIFICATE_NAME, datetime.now(UTC)))
-        yield from faults
+        yield from leaf_findings(found, self._uuid, standard.cas, CERTIFICATE_NAME, datetime.now(UTC))
         if found.report is None:
             return
         if verdict.broken is not None:
             yield Code.NOT_VERIFIED, verdict.broken.message
         elif not verdict.is_accepted:
-            is_told = verdict.is_of_purpose and verdict.depth == 0 and {code for code, _ in faults} & _OF_PURPOSE
-            if not is_told:
-                code = Code.PURPOSE if verdict.is_of_purpose else Code.UNTRUSTED
-                whose = "" if verdict.depth == 0 else " of ca.crt"
-                yield code, f"openssl verify refuses {CERTIFICATE_NAME}: {verdict.words}{whose}"
-        twins = standard.twins.of_serial(found.report.serial, self._uuid)
-        if twins:
+            code = Code.PURPOSE if verdict.is_of_purpose else Code.UNTRUSTED
+            whose = "" if verdict.depth == 0 else " of ca.crt"
+            yield code, f"openssl verify refuses {CERTIFICATE_NAME}: {verdict.words}{whose}"
+        twin = standard.twins.of_serial(found.report.serial, self._uuid)
+        if twin:
             number = serial_hex(found.report.serial)
-            yield Code.SERIAL_DUPLICATE, f"its serial number {number} is also that of {_named(twins)}"
-        twins = standard.twins.of_key(found.public_key, self._uuid)
-        if twins:
-            yield Code.KEY_SHARED, f"its key is also that of {_named(twins)}"
+            yield Code.SERIAL_DUPLICATE, f"its serial number {number} is also that of {twin}"
+        twin = standard.twins.of_key(found.public_key, self._uuid)
+        if twin:
+            yield Code.KEY_SHARED, f"its key is also that of {twin}"
         yield from self._records(self._files.sound[CERTIFICATE_NAME])
 
     def _records(self, certificate: Written) -> Iterator[Fault]:
@@ -167,5 +175,8 @@ class DeviceCheck:
             yield Code.RECORDED_OTHER, f"{CERTIFICATE_NAME} is another than recorded: {words}"
 
 
-def _named(twins: Sequence[str]) -> str:
-    return twins[0] if len(twins) == 1 else f"{twins[0]} and {len(twins) - 1} more"
+def _read(path: Path) -> Written | None:
+    try:
+        return written(read_bounded(path))
+    except OSError:
+        return None

@@ -26,6 +26,7 @@ _FORMAT = 1
 # What was changed so shortly before it was looked at may change again at the same time of the file system's clock.
 _UNSETTLED_NS = 2 * 10**9
 _LARGEST = 4 * 1024**3
+_LONGEST_LINE = 4096
 _LINES_IN_MEMORY = 16 * 1024**2
 _CHUNK = 256 * 1024
 
@@ -72,10 +73,12 @@ class _Index:
             if known.state == state:
                 self._write(known.line)
                 return known.device
-        self._is_changed = True
+            self._is_changed = True
         found = read_device(self._server, name, self._naming)
-        # What was changed just now may change again without looking changed.
-        if state.changed_ns < self._begun_ns - _UNSETTLED_NS:
+        # What cannot be read now may be readable later without looking changed, and what was changed just now may
+        # change again so.
+        if not found.fault and state.changed_ns < self._begun_ns - _UNSETTLED_NS:
+            self._is_changed = True
             self._write(_line(found, state))
         return found
 
@@ -130,18 +133,18 @@ def _state(directory: Path) -> _State | None:
 
 
 def _line(device: Stocked, state: _State) -> bytes:
-    times = (None if moment is None else int(moment.timestamp()) for moment in (device.not_before, device.not_after))
-    serial = None if device.serial is None else f"{device.serial:x}"
-    values = [device.uuid, *state, device.device_id, serial, *times, device.sha256, device.fault]
+    times = (int(moment.timestamp()) for moment in (device.not_before, device.not_after) if moment is not None)
+    values = [device.uuid, *state, device.device_id, f"{device.serial:x}", *times, device.sha256]
     return json.dumps(values, separators=(",", ":")).encode("ascii") + b"\n"
 
 
 def _parsed(line: bytes) -> _Known:
-    """A line of the index. Raises ValueError or TypeError where it is none."""
-    name, directory, certificate, device_id, serial, not_before, not_after, digest, fault = json.loads(line)
-    moments = [None if one is None else datetime.fromtimestamp(one, UTC) for one in (not_before, not_after)]
-    number = None if serial is None else int(serial, 16)
-    device = Stocked(name, device_id, number, moments[0], moments[1], digest, fault)
+    """A line of the index. Raises ValueError, TypeError, OverflowError or RecursionError where it is none."""
+    name, directory, certificate, device_id, serial, not_before, not_after, digest = json.loads(line)
+    if not all(isinstance(text, str) for text in (name, device_id or "", serial, digest)):
+        raise TypeError("a line of no index")
+    begin, end = (datetime.fromtimestamp(moment, UTC) for moment in (not_before, not_after))
+    device = Stocked(name, device_id, int(serial, 16), begin, end, digest)
     return _Known(line, name, _State(FileState(*directory), FileState(*certificate)), device)
 
 
@@ -149,13 +152,12 @@ def _known(path: Path, head: bytes) -> Iterator[_Known]:
     """The lines of an index that begins with this head and is whole; none of another."""
     try:
         with opened_bounded(path, _LARGEST) as (descriptor, size), open(os.dup(descriptor), "rb") as file:  # noqa: PTH123 - a descriptor
-            if file.readline() != head or not _is_whole(file, size):
+            if file.read(len(head)) != head or not _is_whole(file, size):
                 return
             file.seek(len(head))
-            for line in file:
-                if line.endswith(b"\n"):
-                    yield _parsed(line)
-    except (OSError, ValueError, TypeError, OverflowError):
+            while (line := file.readline(_LONGEST_LINE)).endswith(b"\n"):
+                yield _parsed(line)
+    except (OSError, ValueError, TypeError, OverflowError, RecursionError):
         return
 
 

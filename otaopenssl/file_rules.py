@@ -8,13 +8,10 @@ from pathlib import Path
 from otaopenssl.device_files import DeviceFile, Role
 from otaopenssl.durable import read_bounded
 from otaopenssl.errors import quoted, reason
-from otaopenssl.findings import Code
+from otaopenssl.findings import Code, Fault
 from otaopenssl.layout import GATEWAY_ROOT_NAME
 from otaopenssl.output_rules import Written, written
 from otaopenssl.outputs import CERTIFICATE, expected_label, is_whole_der, without_blocks
-
-# Of a kind and in words; which device it is about is known to whoever asks.
-Fault = tuple[Code, str]
 
 _PRIVATE = 0o077
 _PRIVATE_LABEL = b"PRIVATE KEY-----"
@@ -91,13 +88,16 @@ class Files:
         label = expected_label(step.kind, is_encrypted=not step.has("-nocrypt"))
         if label is None and file.role is not Role.JOINED:
             # A text of the team's own may write it in any form; openssl tells what it is.
+            if b"-----BEGIN" in content:
+                yield from pem_faults(file.name, found, None, is_one=False)
             self.sound[file.name] = found
             return
         faults = list(pem_faults(file.name, found, label, is_one=label is not None))
-        if label is not None and not step.has("-text") and found.blocks and without_blocks(content).strip():
+        is_broken = any(code in (Code.PEM_MALFORMED, Code.PEM_LABEL) for code, _ in faults)
+        if label is not None and not is_broken and not step.has("-text") and without_blocks(content).strip():
             faults.append((Code.PEM_EXTRA, f"{file.name} holds more than a PEM block"))
         yield from faults
-        if not any(code in (Code.PEM_MALFORMED, Code.PEM_LABEL) for code, _ in faults):
+        if not is_broken:
             self.sound[file.name] = found
 
 
@@ -153,10 +153,18 @@ def pem_faults(name: str, found: Written, label: str | None, *, is_one: bool) ->
         yield Code.PEM_EXTRA, f"{name} holds {len(found.blocks)} PEM blocks, expected one"
 
 
-def joined_faults(files: Files, joined: DeviceFile, others: Mapping[str, Written]) -> Iterator[Fault]:
-    """How a joined file differs from what it joins: files of the device, and ``others`` by their paths."""
+def joined_faults(files: Files, joined: DeviceFile, others: Mapping[str, Written | None]) -> Iterator[Fault]:
+    """How a joined file differs from what it joins: files of the device, and ``others`` by their paths.
+
+    None stands for one that could not be read.
+    """
     found = files.sound.get(joined.name)
-    parts = [others.get(path) or files.sound.get(path.rpartition("/")[2]) for path in joined.step.commands[0][1:]]
+    paths = joined.step.commands[0][1:]
+    names = [path.rpartition("/")[2] for path in paths]
+    unread = [path for path in paths if others.get(path, found) is None]
+    if found is not None and unread:
+        yield Code.NOT_VERIFIED, f"{joined.name}: {quoted(unread[0])}, which it joins, cannot be read"
+    parts = [others.get(path) or files.sound.get(name) for path, name in zip(paths, names, strict=True)]
     if found is None or None in parts:
         # What is wrong with those is told already.
         return
@@ -164,11 +172,11 @@ def joined_faults(files: Files, joined: DeviceFile, others: Mapping[str, Written
     got = [block.der for block in found.blocks]
     if got == expected:
         return
-    names = " and ".join(path.rpartition("/")[2] for path in joined.step.commands[0][1:])
+    shown = " and ".join(names)
     if sorted(map(bytes, filter(None, got))) == sorted(map(bytes, filter(None, expected))):
-        yield Code.CHAIN_ORDER, f"{joined.name} holds {names} in another order"
+        yield Code.CHAIN_ORDER, f"{joined.name} holds {shown} in another order"
     else:
-        yield Code.CHAIN_OTHER, f"{joined.name} does not hold {names} and nothing else"
+        yield Code.CHAIN_OTHER, f"{joined.name} does not hold {shown} and nothing else"
 
 
 def link_faults(directory: Path, name: str, source: str) -> Iterator[Fault]:
@@ -177,18 +185,23 @@ def link_faults(directory: Path, name: str, source: str) -> Iterator[Fault]:
     What holds the same as ``source`` may stand in its place: a link from before the project was moved, or a copy.
     """
     path = directory / name
-    if not os.path.lexists(path):
-        return
-    is_link = path.is_symlink()
-    leads_to = f"{name} leads to {quoted(path.readlink())}" if is_link else name
+    leads_to, target = name, None
     try:
+        if stat.S_ISLNK(path.lstat().st_mode):
+            target = str(path.readlink())
+            leads_to = f"{name} leads to {quoted(target)}"
         found = written(read_bounded(path))
+    except FileNotFoundError as error:
+        # It need not be there; where it is, and what it leads to is not, that is something else.
+        if target is not None:
+            yield Code.CA_LINK, f"{leads_to}, which cannot be read: {reason(error)}"
+        return
     except OSError as error:
         yield Code.CA_LINK, f"{leads_to}, which cannot be read: {reason(error)}"
         return
     faults = list(pem_faults(leads_to, found, CERTIFICATE, is_one=False))
     yield from ((Code.CA_LINK, words) for _, words in faults)
-    if not faults and not (is_link and str(path.readlink()) == source) and not _holds(Path(source), found.content):
+    if not faults and target != source and not _holds(Path(source), found.content):
         yield Code.CA_LINK, f"{leads_to}, expected what is in {quoted(source)}"
 
 

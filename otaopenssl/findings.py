@@ -3,8 +3,9 @@
 from enum import StrEnum
 from typing import NamedTuple
 
-# What a finding about no device in particular is about.
+# What a finding about no device in particular is about: names that no device can have.
 FLEET_ROOT = "ca.crt"
+RECORDS = "records/"
 
 
 class Severity(StrEnum):
@@ -127,7 +128,7 @@ _MEANINGS = {
     Code.NOT_YET_VALID: "the certificate is not valid yet",
     Code.EXPIRED: "the certificate has expired",
     Code.OUTLIVES_CA: "the certificate is valid longer than ca.crt, with which it ends",
-    Code.KEY_TYPE: "the certificate's key is of a kind that TLS gateways do not take",
+    Code.KEY_TYPE: "the certificate's key is on a curve that TLS 1.3 does not know",
     Code.KEY_WEAK: "the certificate's key is too short",
     Code.KEY_SHARED: "another device, or ca.crt, has the same key",
     Code.SIGNATURE_WEAK: "the certificate is signed with a digest that gateways refuse",
@@ -153,8 +154,12 @@ _MEANINGS = {
 }
 
 
+# Of a kind and in words; which device it is about is known to whoever asks.
+Fault = tuple[Code, str]
+
+
 class Finding(NamedTuple):
-    """One thing that is wrong: with which device (its directory's name, or FLEET_ROOT), of which kind, in words."""
+    """One thing that is wrong: with which device (or FLEET_ROOT, or RECORDS), of which kind, and how, in words."""
 
     device: str
     code: Code

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from otaopenssl import device_answers
 from otaopenssl.digest import sha256
-from otaopenssl.file_rules import Fault
-from otaopenssl.findings import Code
+from otaopenssl.findings import Code, Fault
 from otaopenssl.layout import GATEWAY_ROOT_NAME
 from otaopenssl.output_rules import Written
 from otaopenssl.outputs import CertificateReport

@@ -30,10 +30,11 @@ PUBLIC_KEY_REPORT = _question("openssl pkey -in FILE -noout -text_pub")
 PUBLIC_KEY = _question("openssl x509 -in FILE -pubkey")
 # Of a certificate that anybody may have put there, without what could look like a line of the report: the text of other
 # extensions, and names that are not escaped. And of a device's CSR and keys, with the public key that each holds.
-CERTIFICATE_FACTS = _question(
+SHOWN_FACTS = _question(
     "openssl x509 -in FILE -noout -text -certopt no_extensions,no_sigdump -nameopt RFC2253"
-    " -ext basicConstraints,keyUsage,extendedKeyUsage -pubkey"
+    " -ext basicConstraints,keyUsage,extendedKeyUsage"
 )
+CERTIFICATE_FACTS = Question((*SHOWN_FACTS.words, "-pubkey"))
 REQUEST_CHECK = _question("openssl req -in FILE -noout -verify -subject -nameopt RFC2253 -pubkey")
 KEY_CHECK = _question("openssl pkey -in FILE -check -pubout")
 HOST_CHECK = _question("openssl x509 -in FILE -noout -checkhost HOST")
@@ -68,6 +69,7 @@ QUESTIONS = (
     CERTIFICATE_REPORT,
     PUBLIC_KEY_REPORT,
     PUBLIC_KEY,
+    SHOWN_FACTS,
     CERTIFICATE_FACTS,
     REQUEST_CHECK,
     KEY_CHECK,

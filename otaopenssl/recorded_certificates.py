@@ -10,7 +10,7 @@ from otaopenssl.account import Result
 from otaopenssl.durable import opened_bounded
 from otaopenssl.layout import Server
 from otaopenssl.recorded_devices import unsettled
-from otaopenssl.records import read_chain, record_dirs
+from otaopenssl.records import ordered_records, read_chain, record_dirs
 from otaopenssl.statement import LINES_NAME, MOST_LINES_BYTES
 
 
@@ -37,7 +37,7 @@ def recorded_certificates(server: Server) -> Recorded | None:
         listed = [name for _, name in read_chain(server)]
     except FileNotFoundError:
         listed = []
-    for directory in record_dirs(server):
+    for directory in ordered_records(server):
         if not (directory / LINES_NAME).exists():
             # Its run has just begun; else 'otaopenssl audit' tells.
             continue
@@ -54,7 +54,11 @@ def _told(path: Path) -> Iterator[tuple[str | None, str, bytes]]:
         for line in file:
             try:
                 facts = json.loads(line)
-                if facts["certificate_sha256"] is not None:
-                    yield facts["uuid"], facts["result"], bytes.fromhex(facts["certificate_sha256"])
-            except (KeyError, TypeError, RecursionError) as error:
+                uuid, result, digest = (facts[name] for name in ("uuid", "result", "certificate_sha256"))
+                if digest is None:
+                    continue
+                if not (uuid is None or isinstance(uuid, str)):
+                    raise TypeError("uuid")
+                yield uuid, result, bytes.fromhex(digest)
+            except (ValueError, KeyError, TypeError, RecursionError) as error:
                 raise ValueError(f"a line of {path.parent.name} is none of a record") from error

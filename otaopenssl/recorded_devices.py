@@ -104,7 +104,10 @@ def unsettled(server: Server, listed: Collection[str]) -> set[tuple[str, bytes]]
     paths += [directory / LINES_NAME for directory in record_dirs(server) if directory.name not in listed]
     for path in paths:
         told += list(written(path).items())
-    return {(json.loads(line)["uuid"], bytes.fromhex(digest)) for digest, line in told}
+    try:
+        return {(json.loads(line)["uuid"], bytes.fromhex(digest)) for digest, line in told}
+    except (KeyError, TypeError) as error:
+        raise ValueError("a line of a run that goes on is none of a record") from error
 
 
 def _certificate(path: Path) -> tuple[bytes, str] | None:

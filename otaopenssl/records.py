@@ -136,6 +136,15 @@ def record_dirs(server: Server) -> Iterator[Path]:
         yield from (path for path in sorted(directory.iterdir()) if RECORD_NAME.fullmatch(path.name))
 
 
+def ordered_records(server: Server) -> list[Path]:
+    """The records as they were chained; by name those that are not, and all where the chain cannot be read."""
+    try:
+        places = {name: place for place, (_, name) in enumerate(read_chain(server))}
+    except (OSError, ValueError):
+        places = {}
+    return sorted(record_dirs(server), key=lambda directory: (places.get(directory.name, len(places)), directory.name))
+
+
 def _sums(server: Server) -> bytes:
     return read_bounded(records_dir(server) / SUMS_NAME, _MOST_BYTES)
 

@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from otaopenssl.device_answers import certificate
+from otaopenssl import device_answers
 from otaopenssl.digest import sha256
 from otaopenssl.durable import read_bounded
 from otaopenssl.errors import Failed, Unfit, quoted, reason
 from otaopenssl.layout import CERTIFICATE_NAME, Server, listing
 from otaopenssl.outputs import CERTIFICATE, CertificateReport, pem_blocks
 from otaopenssl.program import Launch
-from otaopenssl.questions import CERTIFICATE_FACTS
+from otaopenssl.questions import SHOWN_FACTS
 from otaopenssl.targets import target_path
 
 
@@ -49,7 +49,7 @@ def show(server: Server, target: str, launch: Launch) -> Shown:
     if not blocks or blocks[0].label != CERTIFICATE or blocks[0].der is None:
         found = f"a PEM file of {blocks[0].label}" if blocks else "no PEM file"
         raise Failed(f"{quoted(shown)} is {found}, expected a PEM certificate", hint="name a certificate")
-    told = certificate(launch(), str(path), server.project_dir)
+    told = device_answers.shown(launch(), str(path), server.project_dir)
     if told.report is None:
         raise Failed(f"openssl cannot read {quoted(shown)}: {told.fault}", hint="see it whole: openssl x509 -text")
     digest = sha256(blocks[0].der).upper()
@@ -60,4 +60,4 @@ def show(server: Server, target: str, launch: Launch) -> Shown:
 def command(server: Server, target: str) -> tuple[str, ...]:
     """The argv that ``otaopenssl show`` would run. Raises Unfit where the target is not there."""
     path, _ = certificate_path(server, target)
-    return CERTIFICATE_FACTS.argv(file=str(path))
+    return SHOWN_FACTS.argv(file=str(path))

@@ -1,6 +1,7 @@
 """The devices of a server as they are on the disk, by name, and what their certificates say."""
 
 import os
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -84,12 +85,14 @@ def read_leaf(directory: Path) -> tuple[Leaf | None, str]:
 
 
 def ends_of(path: Path) -> list[datetime]:
-    """When the certificates in a PEM file end; none of what cannot be read."""
-    try:
-        blocks = pem_blocks(read_bounded(path))
-        return [parse_leaf(block.der or b"").not_after for block in blocks if block.label == CERTIFICATE]
-    except (OSError, ValueError):
-        return []
+    """When the certificates in a PEM file end, of those that can be read. Raises OSError; ValueError where none can."""
+    ends = []
+    for block in pem_blocks(read_bounded(path)):
+        with suppress(ValueError):
+            ends.append(parse_leaf(block.der or b"").not_after)
+    if not ends:
+        raise ValueError("no certificate")
+    return ends
 
 
 def _entries(server: Server) -> "list[os.DirEntry[str]]":
@@ -97,12 +100,20 @@ def _entries(server: Server) -> "list[os.DirEntry[str]]":
     shown = quoted(server.shown(server.devices_dir))
     try:
         with os.scandir(server.devices_dir) as entries:
-            return [entry for entry in entries if entry.is_dir() or (entry.is_symlink() and not entry.is_file())]
+            return [entry for entry in entries if entry.is_dir(follow_symlinks=False) or _is_link_to_no_file(entry)]
     except FileNotFoundError:
         hint = "choose the server with '--server-name NAME', or the project with '-C DIR'"
         raise Unfit(f"there are no devices: {shown} is not there", hint=hint) from None
     except OSError as error:
         raise Unfit(f"{shown} cannot be read: {reason(error)}", hint="check its owner and mode") from error
+
+
+def _is_link_to_no_file(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_symlink() and not entry.is_file()
+    except OSError:
+        # A loop, or one that leads through a file.
+        return True
 
 
 def _is_device(name: str) -> bool:

@@ -16,8 +16,8 @@ from otaopenssl.device_check import DeviceCheck, Standard, questions_about
 from otaopenssl.device_verdicts import Verdict, accepted_of, judged
 from otaopenssl.digest import sha256
 from otaopenssl.errors import Failed, Unfit, quoted, reason
-from otaopenssl.file_rules import Fault, ca_crt_faults
-from otaopenssl.findings import FLEET_ROOT, Code, Finding, Severity
+from otaopenssl.file_rules import ca_crt_faults
+from otaopenssl.findings import FLEET_ROOT, RECORDS, Code, Fault, Finding, Severity
 from otaopenssl.gateway_root_rules import RootRules
 from otaopenssl.interrupts import held
 from otaopenssl.layout import Server
@@ -30,19 +30,19 @@ from otaopenssl.runner import Runner
 from otaopenssl.steps import Text
 from otaopenssl.stock import device_names, misnamed
 from otaopenssl.texts import Procedure
-from otaopenssl.twins import find_twins
+from otaopenssl.twins import Twins
 
 # Verified by one openssl; small enough to tell of devices as they are done.
 _BLOCK = 16
 _WAITING_BLOCKS = 2
-RECORDS = "records"
 
 
 class Checked(NamedTuple):
-    """What was found of one device; the device is FLEET_ROOT, or RECORDS, where it is about none in particular."""
+    """What was found of one device, or (no ``is_device``) of FLEET_ROOT, RECORDS or something among the devices."""
 
     device: str
     findings: list[Finding]
+    is_device: bool = True
 
 
 class VerifyOrder(NamedTuple):
@@ -83,7 +83,8 @@ def total(order: VerifyOrder) -> int:
 def verify(order: VerifyOrder, launch: Launch, tell: Callable[[Sequence[Checked]], None]) -> Verified:
     """What holds of the devices; ``tell`` is called with what was found of them, in the order of their names.
 
-    Nothing is changed. Raises BadInput (texts), Unfit (no openssl, no devices, no ca.crt) or NotApproved.
+    Nothing is changed. Raises BadInput (texts), Unfit (no openssl, no devices, no ca.crt), Failed (openssl
+    does not answer about ca.crt) or NotApproved.
     """
     text = order.procedure.text("device.sh")
     server = order.server
@@ -92,7 +93,9 @@ def verify(order: VerifyOrder, launch: Launch, tell: Callable[[Sequence[Checked]
     standard, found = _standard(server, text, runner)
     if order.paths is None:
         words = "its name is no device UUID"
-        found += [Checked(name, [Finding(name, Code.DIRECTORY_NAME, words)]) for name in misnamed(server)]
+        found += [
+            Checked(name, [Finding(name, Code.DIRECTORY_NAME, words)], is_device=False) for name in misnamed(server)
+        ]
     faults = faulty = 0
     if found:
         faults += sum(map(order.faults, found))
@@ -129,14 +132,15 @@ def _standard(server: Server, text: Text, runner: Runner) -> tuple[Standard, lis
     except (OSError, ValueError) as error:
         why = reason(error) if isinstance(error, OSError) else str(error)
         words = f"the records cannot be read: {why}; see 'otaopenssl audit'"
-        checked.append(Checked(RECORDS, [Finding(RECORDS, Code.NOT_VERIFIED, words)]))
+        checked.append(Checked(RECORDS, [Finding(RECORDS, Code.NOT_VERIFIED, words)], is_device=False))
     last = None if recorded is None else recorded.last.get(None)
     if last is not None and last.hex() not in (sha256(block.der or b"") for block in ca_crt.blocks):
         faults.append((Code.RECORDED_OTHER, "it is another than recorded"))
     if faults:
-        checked.append(Checked(FLEET_ROOT, [Finding(FLEET_ROOT, code, words) for code, words in faults]))
+        found = [Finding(FLEET_ROOT, code, words) for code, words in faults]
+        checked.append(Checked(FLEET_ROOT, found, is_device=False))
     owners = frozenset({0, server.devices_dir.stat().st_uid})
-    twins = find_twins(server, ca_crt.blocks)
+    twins = Twins(server, ca_crt.blocks)
     return Standard(server, text, cas, ca_crt, twins, recorded, RootRules(server.project_dir), owners), checked
 
 
@@ -161,12 +165,13 @@ def _cas(server: Server, ca_crt: Written, runner: Runner) -> tuple[tuple[Certifi
 def _through(standard: Standard, paths: Sequence[Path], runner: Runner, jobs: int) -> Iterator[list[Checked]]:
     """What was found of the devices, a block after another, while the next ones are at work."""
     rest = iter(paths)
+    size = max(1, min(_BLOCK, -(-len(paths) // jobs)))
     at_work: deque[Future[list[Checked]]] = deque()
     with ExitStack() as at_last:
         workers = at_last.enter_context(ThreadPoolExecutor(jobs))
         at_last.callback(lambda: [future.cancel() for future in at_work])
         while True:
-            while len(at_work) < jobs + _WAITING_BLOCKS and (block := list(islice(rest, _BLOCK))):
+            while len(at_work) < jobs + _WAITING_BLOCKS and (block := list(islice(rest, size))):
                 with held():
                     at_work.append(workers.submit(_block, standard, block, runner))
             if not at_work:

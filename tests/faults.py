@@ -1,5 +1,6 @@
 """Faults to plant into device directories, each by real files: certificates made by openssl, modes, links, bytes."""
 
+import base64
 import os
 import shutil
 from collections.abc import Callable
@@ -174,8 +175,7 @@ def wrong_point(device: Device) -> None:
     fields[1] = elements(element(other).content)[1].whole
     raw = device.path / "raw.der"
     raw.write_bytes(encoded(0x30, b"".join(fields)))
-    pem = "-----BEGIN EC PRIVATE KEY-----\n" + _base64(raw.read_bytes()) + "-----END EC PRIVATE KEY-----\n"
-    device["pkey.ec.pem"].write_text(pem)
+    device["pkey.ec.pem"].write_text(pem("EC PRIVATE KEY", raw.read_bytes()))
     raw.unlink()
 
 
@@ -183,15 +183,20 @@ def _sec1(pkcs8: Path) -> bytes:
     return elements(element(der_in(pkcs8)).content)[2].content
 
 
-def _base64(content: bytes) -> str:
-    import base64
-
-    return base64.encodebytes(content).decode()
+def pem(label: str, content: bytes) -> str:
+    """A PEM block."""
+    return f"-----BEGIN {label}-----\n{base64.encodebytes(content).decode()}-----END {label}-----\n"
 
 
 def relink(target: str) -> "Plant":
     """Have ca.pem lead elsewhere."""
     return each(lambda d: d["ca.pem"].unlink(missing_ok=True), lambda d: d["ca.pem"].symlink_to(target))
+
+
+def another_ca(devices: Path, name: str, *options: str) -> None:
+    """A self-signed CA beside the fleet's: NAME.key and NAME.crt."""
+    kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=other-CA"]
+    openssl("req", "-new", "-x509", *kind, *options, "-keyout", f"{name}.key", "-out", f"{name}.crt", cwd=devices)
 
 
 def expired_root(path: Path, work: Path, end: str = "20210101000000Z", start: str = "20200101000000Z") -> None:
@@ -237,6 +242,20 @@ FAULTS: dict[str, tuple[Plant, set[str]]] = {
     "sec1-for-key": (lambda d: d["pkey.pem"].write_bytes(d["pkey.ec.pem"].read_bytes()), {"pem-label"}),
     "two-certs": (lambda d: d["client.pem"].write_bytes(d["chain"].read_bytes()), {"pem-extra", "chain-other"}),
     "words-around": (lambda d: d["csr"].write_text(f"hello\n{d['csr'].read_text()}"), {"pem-extra"}),
+    "cert-executable": (lambda d: d["client.pem"].chmod(0o744), {"file-mode"}),
+    "key-executable": (lambda d: d["pkey.pem"].chmod(0o700), {"key-mode"}),
+    "dir-group": (lambda d: d.path.chmod(0o750), {"directory-mode"}),
+    "stray-end": (lambda d: d["client.pem"].write_bytes(d["client.pem"].read_bytes() + b"-----END CERTIFICATE-----\n"),
+                  {"pem-malformed"}),
+    "der-more": (lambda d: d["client.pem"].write_text(pem("CERTIFICATE", der_in(d["client.pem"]) + b"\0")),
+                 {"pem-malformed"}),
+    "root-crlf": (lambda d: d["root.crt"].write_bytes((d.devices / "ca.crt").read_bytes().replace(b"\n", b"\r\n")),
+                  {"pem-crlf"}),
+    "root-mode": (each(lambda d: d["root.crt"].write_bytes((d.devices / "ca.crt").read_bytes()),
+                       lambda d: d["root.crt"].chmod(0o666)), {"file-mode"}),
+    "two-faults": (each(lambda d: d.sign(start="20200101000000Z", end="20210101000000Z"),
+                        lambda d: d["pkey.pem"].chmod(0o644)), {"expired", "key-mode"}),
+    "cn-first": (lambda d: d.sign(csr=d.request(f"/CN={d.uuid}/CN=somebody")), {"certificate-name"}),
     "crlf": (lambda d: d["client.pem"].write_bytes(d["client.pem"].read_bytes().replace(b"\n", b"\r\n")),
              {"pem-crlf"}),
     "key-other": (lambda d: d["pkey.pem"].write_bytes(Path(d.new_key()[1]).read_bytes()), {"key-other"}),
@@ -277,7 +296,7 @@ FAULTS: dict[str, tuple[Plant, set[str]]] = {
               {"certificate-is-ca"}),
     "no-eku": (lambda d: d.sign(extensions=KEY_USAGE), {"extended-key-usage"}),
     "server-eku": (lambda d: d.sign(extensions=f"{KEY_USAGE}\nextendedKeyUsage=critical, serverAuth"),
-                   {"extended-key-usage"}),
+                   {"extended-key-usage", "purpose"}),
     "eku-not-critical": (lambda d: d.sign(extensions=f"{KEY_USAGE}\nextendedKeyUsage=clientAuth"),
                          {"extended-key-usage"}),
     "no-ku": (lambda d: d.sign(extensions=CLIENT), {"key-usage"}),
@@ -325,6 +344,9 @@ GOOD: dict[str, Plant] = {
     ),
     "compressed-key": lambda d: openssl(
         "ec", "-in", str(d["pkey.ec.pem"]), "-conv_form", "compressed", "-out", str(d["pkey.ec.pem"]), cwd=d.path
+    ),
+    "old-leaf-in-root": lambda d: d["root.crt"].write_bytes(
+        (d.devices / "old.leaf").read_bytes() + (d.devices / "other.crt").read_bytes()
     ),
     "read-only-key": lambda d: d["pkey.pem"].chmod(0o400),
     "group-file": lambda d: d["client.pem"].chmod(0o664),

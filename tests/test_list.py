@@ -145,6 +145,24 @@ def test_cron_is_not_blind(fleet: Path) -> None:
     ran = run("list", "--expiring", "3800", cwd=fleet)
     assert ran.status == 1
     assert "ca.crt expires on " in ran.err
+    damaged = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n"
+    (devices / "ca.crt").write_text(damaged + (devices / "ca.crt").read_text())
+    assert "ca.crt expires on " in run("list", "--expiring", "3800", cwd=fleet).err
+    for damage in (lambda path: path.write_text(damaged), Path.unlink):
+        damage(devices / "ca.crt")
+        ran = run("list", "--expiring", "5", cwd=fleet)
+        assert (ran.status, ran.out) == (1, "")
+        assert "error: ca.crt cannot be read: " in ran.err
+
+
+@pytest.mark.parametrize("content", [b"", b"\0\1", b"-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n"])
+def test_what_is_no_certificate(fleet: Path, content: bytes) -> None:
+    """Whatever client.pem holds, the device is listed as one without a certificate; a key is none."""
+    device = fleet / "myservername" / "devices" / "b-10-days"
+    for held in (content, (device / "pkey.pem").read_bytes()):
+        (device / "client.pem").write_bytes(held)
+        found = listed(fleet)[1]
+        assert (found["state"], found["fault"]) == ("no certificate", "client.pem is no certificate")
 
 
 @pytest.mark.parametrize("name", ["\x1b[31mX", "=cmd", "\udcff", "a b"])
@@ -265,11 +283,40 @@ def test_a_damaged_index_is_made_anew(index: Index, damage: Callable[[bytes], by
     assert index.path.read_bytes() == good
 
 
+def test_what_cannot_be_read_now_may_be_later(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system that fails for a moment is forgotten with it."""
+    good = index.stock()
+    index.path.unlink()
+
+    def broken(_server: Server, name: str, _naming: Naming) -> Stocked:
+        return Stocked(name, None, fault="input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(device_index, "read_device", broken)
+        assert {one.fault for one in index.stock()} == {"input/output error"}
+    assert index.stock() == good
+
+
+def test_the_last_one_is_gone(index: Index) -> None:
+    """It is neither told nor kept in the index; and a device that a link to a copy replaces is none any more."""
+    devices = index.server.devices_dir
+    index.stock()
+    shutil.rmtree(devices / "e-future")
+    (devices / "a-100-days").rename(devices.parent / "copy")
+    (devices / "a-100-days").symlink_to("../copy")
+    found = index.stock()
+    assert [one.uuid for one in found] == ["a-100-days", "b-10-days", "c-gone", "d-none"]
+    assert found[0].fault == "it is a link, expected a directory"
+    assert b"e-future" not in index.path.read_bytes()
+
+
 def test_an_index_of_nonsense_with_a_right_digest(index: Index) -> None:
     """Lines that are no lines of an index are passed over, without an error."""
     first = index.stock()
     head, *_ = index.path.read_bytes().splitlines(keepends=True)
-    for lines in (b"{}\n", b"[1,2]\n", b'["a-100-days",[],[],1,2,3,4,5,6]\n', b"\xff\n"):
+    for lines in (b"{}\n", b"[1,2]\n", b'["a-100-days",[],[],1,2,3,4,5,6]\n', b"\xff\n",
+                  b"[" * 4000 + b"\n", b'[5,[1,1,1,1,1],[1,1,1,1,1],null,"1",1,1,""]\n',
+                  b'["a-100-days",[1,1,1,1,1],[1,1,1,1,1],null,"1",1e99,1,""]\n'):  # fmt: skip
         index.path.write_bytes(head + lines + sha256(head + lines).encode())
         assert index.stock() == first
 

@@ -13,7 +13,7 @@ from otaopenssl.cli.numbers import number
 from otaopenssl.cli.options import Running
 from otaopenssl.device_files import naming_of
 from otaopenssl.device_index import stock
-from otaopenssl.errors import BadInput, Failed, raise_all
+from otaopenssl.errors import BadInput, Failed, raise_all, reason
 from otaopenssl.ids import parse_server_name
 from otaopenssl.inventory import Listed, Selection, State
 from otaopenssl.layout import Server
@@ -52,25 +52,31 @@ def list_devices(running: Running, options: Listing) -> None:
     if not devices:
         terminal.note(f"there are no devices in {server.shown(server.devices_dir)}")
     unknown = sum(one.state is State.UNKNOWN for one in devices)
-    words = [f"{_devices(unknown)} no certificate that can be read: see 'otaopenssl verify --all'"] if unknown else []
-    if options.expiring is None:
-        for word in words:
-            terminal.warn(word)
-    else:
-        _judge(server, selection, len(listed) - unknown, words)
+    unreadable = f"{_devices(unknown)} no certificate that can be read" if unknown else ""
+    if options.expiring is not None:
+        _judge(server, selection, len(listed) - unknown, unreadable)
+    elif unreadable:
+        terminal.warn(f"{unreadable}: see 'otaopenssl verify --all'")
 
 
-def _judge(server: Server, selection: Selection, expiring: int, words: list[str]) -> None:
-    """Raise Failed, in these words and more, where something expires, or cannot be told."""
-    within = f"within {selection.expiring_days} days, or has expired"
+def _judge(server: Server, selection: Selection, expiring: int, unreadable: str) -> None:
+    """Raise Failed where something expires, or cannot be told; ``unreadable`` are the words for devices of that."""
+    problems = []
     if expiring:
-        quantity = "1 device expires" if expiring == 1 else f"{expiring} devices expire"
-        words = [f"{quantity} {within if expiring == 1 else within.replace('has', 'have')}", *words]
-    ends = [end for end in ends_of(server.ca_crt_path) if selection.is_expiring(end)]
-    if ends:
-        words.append(f"ca.crt expires on {moment(min(ends))}, and every device under it with it")
-    if words:
-        raise_all([Failed(word, hint="have new certificates made before") for word in words])
+        which = "1 device expires" if expiring == 1 else f"{expiring} devices expire"
+        words = f"{which} within {selection.expiring_days} days, or {'has' if expiring == 1 else 'have'} expired"
+        problems.append(Failed(words, hint="have new certificates made before"))
+    if unreadable:
+        problems.append(Failed(unreadable, hint="see what is wrong: otaopenssl verify --all"))
+    try:
+        ends = [end for end in ends_of(server.ca_crt_path) if selection.is_expiring(end)]
+        if ends:
+            words = f"ca.crt expires on {moment(min(ends))}, and every device under it with it"
+            problems.append(Failed(words, hint="plan for a new fleet root CA"))
+    except (OSError, ValueError) as error:
+        why = reason(error) if isinstance(error, OSError) else str(error)
+        problems.append(Failed(f"ca.crt cannot be read: {why}", hint="put the fleet root CA back in its place"))
+    raise_all(problems)
 
 
 def _devices(quantity: int) -> str:

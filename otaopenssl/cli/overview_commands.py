@@ -49,7 +49,8 @@ def verify(
 
     Holds each device directory against the audited text, ca.crt, the other devices and the records: its files and
     their modes, whether keys, CSR and certificate belong together, what the certificate says, and whether a gateway
-    would accept it today. Prints every finding with its code (docs/findings.md); exit 1 if there is a fault.
+    would accept it today. Prints what it finds with its code (docs/findings.md), with --all warnings by their number
+    alone; exit 1 if there is a fault.
 
     \b
     Example:

@@ -58,11 +58,11 @@ def verify(running: Running, options: Verifying) -> None:
         terminal.result_json(_document(verified, told.checked, order))
     elif not is_many:
         terminal.result(terminal.columns([row for one in told.checked for row in _rows(one, order)]))
-    _summarise(verified, told.others if is_many else {})
+    _summarise(verified, told.warned if is_many else {})
 
 
 class _Told:
-    """Keeps what was found, and prints faults at once where there are many devices."""
+    """Keeps what was found; where there are many devices it prints it at once, and counts warnings."""
 
     def __init__(self, shown: Progress | None, order: VerifyOrder, *, is_printing: bool) -> None:
         self._shown = shown
@@ -71,24 +71,27 @@ class _Told:
         self._done = 0
         self._faulty = 0
         self.checked: list[Checked] = []
-        self.others: dict[Code, int] = {}
+        self.warned: dict[Code, int] = {}
 
     def tell(self, checked: Sequence[Checked]) -> None:
         rows: list[_Row] = []
         for one in checked:
-            faults = [finding for finding in one.findings if self._order.severity(finding) is Severity.FAULT]
-            for finding in one.findings:
-                if finding not in faults:
-                    self.others[finding.code] = self.others.get(finding.code, 0) + 1
-            self._faulty += bool(faults)
             if not self._is_printing:
                 self.checked.append(one)
-            rows += [_row(finding, self._order) for finding in faults]
+            # Of devices there may be as many warnings as devices, all the same: they are counted.
+            counted = {finding.code for finding in one.findings if one.is_device and self._is_warning(finding)}
+            for code in counted:
+                self.warned[code] = self.warned.get(code, 0) + 1
+            rows += [_row(finding, self._order) for finding in one.findings if finding.code not in counted]
+            self._done += one.is_device
+            self._faulty += one.is_device and self._order.faults(one) > 0
         if self._is_printing and rows:
             self._print(rows)
-        self._done += len(checked)
         if self._shown is not None:
             self._shown.show(self._done, self._faulty)
+
+    def _is_warning(self, finding: Finding) -> bool:
+        return self._order.severity(finding) is Severity.WARNING
 
     def _print(self, rows: Sequence[_Row]) -> None:
         # What comes later is not known: the columns are as wide as most of it will be.
@@ -162,9 +165,9 @@ def _document(verified: Verified, checked: Sequence[Checked], order: VerifyOrder
     return {"holds": not verified.faults, **counts, "findings": findings}
 
 
-def _summarise(verified: Verified, others: Mapping[Code, int]) -> None:
+def _summarise(verified: Verified, warned: Mapping[Code, int]) -> None:
     quantity = f"{verified.devices} device{'' if verified.devices == 1 else 's'}"
-    for code, count in sorted(others.items()):
+    for code, count in sorted(warned.items()):
         terminal.warn(f"{code.value}: {count} of {quantity}: {code.meaning}")
     if verified.faults:
         faults = "1 fault" if verified.faults == 1 else f"{verified.faults} faults"
