@@ -13,10 +13,11 @@ from otaopenssl.device_index import stock
 from otaopenssl.digest import sha256
 from otaopenssl.doctor_check import Check, State, Subject
 from otaopenssl.environment import NO_TRUST_BUNDLE, environment
-from otaopenssl.errors import Error, Failed, Unfit
+from otaopenssl.errors import Error, Failed, NotApproved, Unfit
 from otaopenssl.expiry_plot import Plot, expiry_plot
 from otaopenssl.findings import Code, Finding, Severity
 from otaopenssl.fleet_expiry import FleetExpiry, fleet_expiry
+from otaopenssl.gate import Intent, examined
 from otaopenssl.ids import DeviceUUID
 from otaopenssl.layout import Server
 from otaopenssl.outputs import CertificateReport
@@ -36,14 +37,12 @@ MOST_RECORD_FINDINGS = 100
 class PageOrder(NamedTuple):
     """What a page is to tell of, as seen at ``now``.
 
-    ``subject`` is what doctor looks at, ``trust`` whom an audit is to trust, if anybody; ``is_approved`` is whether the
-    run is held to an approval.
+    ``subject`` is what doctor looks at, ``trust`` whom an audit is to trust, if anybody.
     """
 
     verify: VerifyOrder
     subject: Subject
     trust: Path | None
-    is_approved: bool
     now: datetime
 
 
@@ -80,7 +79,10 @@ class Findings(NamedTuple):
 
 
 class Page(NamedTuple):
-    """All that a page tells. Strings in it may hold anything: names come from certificates and files of anybody."""
+    """All that a page tells. Strings in it may hold anything: names come from certificates and files of anybody.
+
+    ``is_approved`` is whether there is an approval, ``not_approved`` why runs that make devices are refused today.
+    """
 
     version: str
     server: Server
@@ -95,6 +97,7 @@ class Page(NamedTuple):
     environment: Mapping[str, str]
     departures: Sequence[Departure]
     is_approved: bool
+    not_approved: NotApproved | None
     runs: RecordedRuns
     has_trust: bool
 
@@ -112,6 +115,9 @@ def fleet_page(order: PageOrder, launch: Launch, tell: Callable[[Sequence[Checke
     runs = recorded_runs.recorded_runs(server, order.trust, launch, MOST_RECORDS)
     checks = doctor.examine(order.subject)
     fleet_root, _ = order.subject.fleet_root
+    # The page itself is held to the openssl that was approved; what makes devices, to texts and files as well.
+    intent = Intent(server, procedure, procedure.text_names(), order.subject.program)
+    permission, not_approved = examined(intent)
     return Page(
         version=__version__,
         server=server,
@@ -125,7 +131,8 @@ def fleet_page(order: PageOrder, launch: Launch, tell: Callable[[Sequence[Checke
         texts=_texts(procedure),
         environment=environment(server.name, DeviceUUID("<device UUID>")) | NO_TRUST_BUNDLE,
         departures=DEPARTURES,
-        is_approved=order.is_approved,
+        is_approved=permission.approval is not None,
+        not_approved=not_approved,
         runs=runs,
         has_trust=order.trust is not None,
     )

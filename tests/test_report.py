@@ -243,7 +243,9 @@ def test_without_openssl(project: Path, device: Device) -> None:
 def test_what_is_not_approved_is_not_run(project: Path, device: Device, logging_openssl: tuple[Path, Path]) -> None:
     """Where another openssl than the approved one would run there is no page: exit 3, and none is started."""
     assert run("approve", cwd=project).status == 0
-    assert "are those of approval.json" in page_of(project)
+    page = page_of(project)
+    assert "nothing differs from approval.json" in page
+    assert "These texts are what is audited" in page
     program, log = logging_openssl
     ran = reported(project, "--openssl", str(program), status=3)
     assert "not approved" in ran.err
@@ -252,12 +254,21 @@ def test_what_is_not_approved_is_not_run(project: Path, device: Device, logging_
 
 
 def test_what_differs_from_the_approval_is_told(project: Path, device: Device) -> None:
-    """A configuration file that is another is used by no report: the page is written, and tells of it."""
-    assert run("approve", cwd=project).status == 0
-    path = project / "certs" / "client.ext"
-    path.write_text(path.read_text() + "\n# changed\n")
-    page = text_of(page_of(project))
-    assert "not approved: 1 difference from approval.json: certs/client.ext: expected sha256" in page
+    """Texts and configuration files make no report: it is written, begins with what differs, and praises nothing."""
+    assert run("procedure", "export", "ota-connect-2019.7", "texts", cwd=project).status == 0
+    assert run("approve", "--procedure", "texts", cwd=project).status == 0
+    config, text = project / "certs" / "client.ext", project / "texts" / "device.sh"
+    config.write_text(config.read_text() + "\n# changed\n")
+    text.write_text(text.read_text().replace("-days 365", "-days 3650"))
+    assert run("device", "--uuid", "u2", "--procedure", "texts", cwd=project).status == 3
+    page = text_of(page_of(project, "--procedure", "texts"))
+    top, _, rest = page.partition("Expiry over time")
+    assert "No device can be made: not approved: 2 differences from approval.json" in top
+    assert "certs/client.ext: expected sha256" in top
+    assert "text device.sh: expected sha256" in top
+    assert "all that must hold holds" not in top
+    assert "nothing differs" not in page
+    assert "what is audited" not in rest
 
 
 def test_dry_run(project: Path, device: Device, logging_openssl: tuple[Path, Path]) -> None:

@@ -48,7 +48,7 @@ def report(running: Running, options: Reporting) -> None:
     order = VerifyOrder(server, session.procedure(running), None, jobs_of(options.jobs))
     trust = None if options.trust is None else trusted(server.project_dir, options.trust)
     if running.dry_run:
-        page_order = _order(running, order, trust, session.launcher(running, server), is_approved=False)
+        page_order = _order(running, order, trust, session.launcher(running, server))
         session.print_questions(running, server, fleet_page.questions(page_order))
         return
     permission = gating.admitted(running, server, None)
@@ -58,7 +58,7 @@ def report(running: Running, options: Reporting) -> None:
     if out is not None:
         page_file.check_place(out, shown, is_forced=options.is_forced)
     launch = gating.launcher(running, server, permission)
-    page_order = _order(running, order, trust, launch, is_approved=permission.approval is not None)
+    page_order = _order(running, order, trust, launch)
     with progress(total) as bar:
         page = fleet_page.fleet_page(page_order, launch, _Told(bar).tell)
     content = _rendered(page)
@@ -98,9 +98,9 @@ def _place(running: Running, options: Reporting) -> tuple[Server, Path | None]:
     return server, None if given == _STANDARD_OUTPUT else here / given
 
 
-def _order(running: Running, order: VerifyOrder, trust: Path | None, launch: Launch, *, is_approved: bool) -> PageOrder:
+def _order(running: Running, order: VerifyOrder, trust: Path | None, launch: Launch) -> PageOrder:
     subject = Subject(order.server, order.procedure, session.program(running.place), launch)
-    return PageOrder(order, subject, trust, is_approved, datetime.now(UTC))
+    return PageOrder(order, subject, trust, datetime.now(UTC))
 
 
 def _rendered(page: Page) -> bytes:
