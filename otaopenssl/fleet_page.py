@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from otaopenssl import __version__, doctor, recorded_runs, verify
+from otaopenssl import __version__, doctor, page_certificates, recorded_runs, verify
 from otaopenssl.departures import DEPARTURES, Departure
 from otaopenssl.device_files import naming_of
 from otaopenssl.device_index import stock
@@ -20,7 +20,7 @@ from otaopenssl.fleet_expiry import FleetExpiry, fleet_expiry
 from otaopenssl.gate import Intent, examined
 from otaopenssl.ids import DeviceUUID
 from otaopenssl.layout import Server
-from otaopenssl.outputs import CertificateReport
+from otaopenssl.page_certificates import CaCrt, Named
 from otaopenssl.program import Launch
 from otaopenssl.recorded_runs import RecordedRuns
 from otaopenssl.texts import Procedure
@@ -81,13 +81,14 @@ class Findings(NamedTuple):
 class Page(NamedTuple):
     """All that a page tells. Strings in it may hold anything: names come from certificates and files of anybody.
 
-    ``is_approved`` is whether there is an approval, ``not_approved`` why runs that make devices are refused today.
+    ``is_approved`` is whether there is an approval, ``not_approved`` why runs that make devices are refused today;
+    ``trusted`` is whom the audit trusted, None where nobody was named.
     """
 
     version: str
     server: Server
     now: datetime
-    fleet_root: CertificateReport | None
+    ca_crt: CaCrt
     expiry: FleetExpiry
     plot: Plot | None
     findings: Findings
@@ -99,7 +100,7 @@ class Page(NamedTuple):
     is_approved: bool
     not_approved: NotApproved | None
     runs: RecordedRuns
-    has_trust: bool
+    trusted: list[Named] | None
 
 
 def fleet_page(order: PageOrder, launch: Launch, tell: Callable[[Sequence[Checked]], None]) -> Page:
@@ -114,7 +115,6 @@ def fleet_page(order: PageOrder, launch: Launch, tell: Callable[[Sequence[Checke
     findings = _findings(order.verify, launch, tell)
     runs = recorded_runs.recorded_runs(server, order.trust, launch, MOST_RECORDS)
     checks = doctor.examine(order.subject)
-    fleet_root, _ = order.subject.fleet_root
     # The page itself is held to the openssl that was approved; what makes devices, to texts and files as well.
     intent = Intent(server, procedure, procedure.text_names(), order.subject.program)
     permission, not_approved = examined(intent)
@@ -122,7 +122,7 @@ def fleet_page(order: PageOrder, launch: Launch, tell: Callable[[Sequence[Checke
         version=__version__,
         server=server,
         now=order.now,
-        fleet_root=None if fleet_root is None else fleet_root.report,
+        ca_crt=page_certificates.ca_crt(order.subject),
         expiry=expiry,
         plot=expiry_plot(expiry.expired, expiry.left, order.now.date()),
         findings=findings,
@@ -134,7 +134,7 @@ def fleet_page(order: PageOrder, launch: Launch, tell: Callable[[Sequence[Checke
         is_approved=permission.approval is not None,
         not_approved=not_approved,
         runs=runs,
-        has_trust=order.trust is not None,
+        trusted=None if order.trust is None else page_certificates.trusted(order.trust, order.subject),
     )
 
 
@@ -142,10 +142,11 @@ def questions(order: PageOrder) -> list[tuple[str, ...]]:
     """What openssl would be asked for the page. Raises BadInput, and Unfit where there is no devices directory."""
     server = order.verify.server
     asked = [*verify.questions(order.verify), *recorded_runs.questions(server, order.trust), *doctor.commands(server)]
+    asked += page_certificates.questions(order.trust)
     return list(dict.fromkeys(asked))
 
 
-def problems(checks: Sequence[Check]) -> list[Check]:
+def unwell(checks: Sequence[Check]) -> list[Check]:
     """The checks that did not come to ok, problems first."""
     return sorted((check for check in checks if check.state is not State.OK), key=lambda check: check.state.value)
 

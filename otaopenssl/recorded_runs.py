@@ -3,10 +3,11 @@
 from collections import deque
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
-from otaopenssl.audit import audit
+from otaopenssl.audit import Audited, audit
 from otaopenssl.errors import Error, Failed, Unfit
 from otaopenssl.layout import Server
 from otaopenssl.program import Launch
@@ -18,6 +19,15 @@ from otaopenssl.statement_rules import Statement, read_statement
 _BEGUN = "%Y%m%dT%H%M%SZ"
 
 
+class Seal(StrEnum):
+    """What is known of the seal of a record: it holds only where it was checked whether somebody trusted made it."""
+
+    NONE = "none"
+    NOT_CHECKED = "not checked"
+    HOLDS = "holds"
+    BROKEN = "does not hold"
+
+
 class Run(NamedTuple):
     """One record: its name, when its run began, and its statement, or why that cannot be read."""
 
@@ -25,6 +35,7 @@ class Run(NamedTuple):
     begun: datetime
     statement: Statement | None
     fault: str = ""
+    seal: Seal = Seal.NONE
 
     @property
     def seconds(self) -> float | None:
@@ -49,13 +60,15 @@ class UsedBuild(NamedTuple):
 
 
 class RecordedRuns(NamedTuple):
-    """The records of a server: how many, how many sealed, the last ones of them (the last first), and the builds.
+    """The records of a server: how many, how many name a seal, the last ones of them (the last first), and the builds.
 
-    ``findings`` are what an audit has found, each with its record's name; ``not_audited`` is why there was no audit.
+    ``holding`` is the number of seals that hold, as ``Seal`` means it; ``findings`` are what an audit has found, each
+    with its record's name; ``not_audited`` is why there was no audit.
     """
 
     records: int
     sealed: int
+    holding: int
     lines: int
     last: list[Run]
     builds: list[UsedBuild]
@@ -66,23 +79,29 @@ class RecordedRuns(NamedTuple):
 def recorded_runs(server: Server, trust: Path | None, launch: Launch, most: int) -> RecordedRuns:
     """The records of a server with the last ``most`` of them, audited; ``trust`` as an audit takes it.
 
-    Where there are none they are not audited. Raises NotApproved.
+    Where nothing is there and nobody trusted there is no audit. Raises NotApproved.
     """
+    audited, not_audited = _audited(server, trust, launch)
+    seals = _seals(audited, is_trusted=trust is not None)
     last: deque[Run] = deque(maxlen=most)
     builds: dict[tuple[str | None, ...], UsedBuild] = {}
     count, sealed, lines = 0, 0, 0
     for run in _runs(server):
-        last.appendleft(run)
         count += 1
+        seal = Seal.NONE
         if run.statement is not None:
             lines += run.statement.size
-            sealed += run.statement.digest("seal") is not None
+            if run.statement.digest("seal") is not None:
+                sealed += 1
+                seal = seals.get(run.name, Seal.NOT_CHECKED)
             build = _build(run.begun, run.statement)
             known = builds.get(build[:4])
             builds[build[:4]] = build if known is None else build._replace(records=known.records + 1)
-    findings, not_audited = _audited(server, trust, launch) if records_dir(server).is_dir() else ([], None)
+        last.appendleft(run._replace(seal=seal))
     in_order = sorted(builds.values(), key=lambda build: build.last, reverse=True)
-    return RecordedRuns(count, sealed, lines, list(last), in_order, findings, not_audited)
+    holding = sum(seal is Seal.HOLDS for seal in seals.values())
+    findings = [] if audited is None else audited.findings
+    return RecordedRuns(count, sealed, holding, lines, list(last), in_order, findings, not_audited)
 
 
 def questions(server: Server, trust: Path | None) -> list[tuple[str, ...]]:
@@ -122,8 +141,18 @@ def _build(begun: datetime, statement: Statement) -> UsedBuild:
     return UsedBuild(statement.openssl_version, program, libssl, libcrypto, 1, begun)
 
 
-def _audited(server: Server, trust: Path | None, launch: Launch) -> tuple[list[tuple[str, str]], Error | None]:
+def _audited(server: Server, trust: Path | None, launch: Launch) -> tuple[Audited | None, Error | None]:
+    if trust is None and not records_dir(server).is_dir():
+        return None, None
     try:
-        return audit(server, (), trust, launch).findings, None
+        return audit(server, (), trust, launch), None
     except (Unfit, Failed) as error:
-        return [], error
+        return None, error
+
+
+def _seals(audited: Audited | None, *, is_trusted: bool) -> dict[str, Seal]:
+    """What the audit tells of seals, by the names of their records."""
+    # That a seal is of its statement does not tell whose it is.
+    good = Seal.HOLDS if is_trusted else Seal.NOT_CHECKED
+    seals = {} if audited is None else audited.seals
+    return {name: good if is_good else Seal.BROKEN for name, is_good in seals.items()}

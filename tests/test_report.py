@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import stat
 from pathlib import Path
@@ -185,22 +186,45 @@ def test_runs_and_builds(project: Path, device: Device) -> None:
         assert f'{name} <span class="code">{digests[name]}</span>' in page
     version = openssl("version", cwd=project).split(" (Library")[0].strip()
     assert version in page
-    assert '2 records of 2 lines, 0 sealed. <strong class="good">An audit found nothing amiss.</strong>' in page
+    assert '2 records of 2 lines, 0 with a seal. <strong class="good">An audit found nothing amiss.</strong>' in page
     assert "Who has sealed was not checked: <code>otaopenssl audit --trust CERT</code>" in page
 
 
 def test_seals(project: Path, device: Device, tmp_path: Path) -> None:
-    """A sealed run is told as such; with ``--trust`` its seal is checked, and what is wrong with it is told."""
+    """A seal holds only where ``--trust`` names who has to have made it, which the page then names as well."""
     for name in ("sealer", "stranger"):
         subject = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}"]
         openssl("req", *subject, "-keyout", f"{name}.key", "-out", f"{name}.crt", "-days", "2", cwd=tmp_path)
     made = run("device", "--uuid", "u2", "--seal", "../sealer.crt", "../sealer.key", cwd=project)
     assert made.status == 0, made.err
-    assert "3 records of 3 lines, 1 sealed." in page_of(project)
+    page = page_of(project)
+    assert "3 records of 3 lines, 1 with a seal." in page
+    assert seals_in(page) == ["not checked"]
     page = page_of(project, "--trust", "../sealer.crt")
+    assert "1 with a seal, of which 1 holds." in page
+    assert seals_in(page) == ["holds"]
     assert text_of(page).count("it is not sealed") == 2
     assert "its seal does not hold" not in page
-    assert "its seal does not hold" in page_of(project, "--trust", "../stranger.crt")
+    digest = openssl("x509", "-in", "sealer.crt", "-noout", "-fingerprint", "-sha256", cwd=tmp_path)
+    assert f"CN=sealer {digest.strip().partition('=')[2].replace(':', '').lower()}" in text_of(page)
+    page = page_of(project, "--trust", "../stranger.crt")
+    assert seals_in(page) == ["does not hold"]
+    assert "1 with a seal, of which 0 hold." in page
+    assert "its seal does not hold" in page
+    assert "CN=stranger" in page
+    (seal,) = (project / "myservername" / "records").glob("*/statement.json.p7s")
+    seal.write_bytes(b"0\x00")
+    for trust in ([], ["--trust", "../sealer.crt"]):
+        page = page_of(project, *trust)
+        assert seals_in(page) == ["does not hold"]
+        assert re.search(r"An audit of the records found \d things? amiss", page)
+        assert "all that must hold holds" not in page
+
+
+def seals_in(page: str) -> list[str]:
+    """What the table of the runs says of their seals, besides that there is none."""
+    table = page.partition('id="runs"')[2].partition("</table>")[0]
+    return re.findall(r'<span class="word \w+">([^<]*)</span>', table)
 
 
 def test_a_record_that_was_changed(project: Path, device: Device) -> None:
@@ -216,6 +240,24 @@ def test_a_record_that_was_changed(project: Path, device: Device) -> None:
     assert '<td colspan="5" class="bad words">statement.json: no JSON' in page
 
 
+def test_records_that_are_gone(project: Path, device: Device, tmp_path: Path) -> None:
+    """Where SHA256SUMS names records that are not there, or ``--trust`` asks for some, the page begins with that."""
+    records = project / "myservername" / "records"
+    named = [path for path in records.iterdir() if path.is_dir() and path.name[0] != "."]
+    for path in named:
+        shutil.rmtree(path)
+    page = text_of(page_of(project))
+    top, _, rest = page.partition("Expiry over time")
+    assert "An audit of the records found" in top
+    assert "all that must hold holds" not in top
+    assert all(path.name in rest for path in named)
+    shutil.rmtree(records)
+    shutil.copy(project / "myservername" / "devices" / "ca.crt", tmp_path / "trusted.crt")
+    page = text_of(page_of(project, "--trust", "../trusted.crt"))
+    assert "The records were not audited." in page
+    assert "there are no records: './myservername/records' is not there" in page.replace("&#39;", "'")
+
+
 def test_without_records(project: Path, device: Device) -> None:
     """A server that has none says so."""
     for path in sorted((project / "myservername" / "records").rglob("*"), reverse=True):
@@ -229,7 +271,7 @@ def test_without_a_fleet_root(project: Path, device: Device, devices: Path) -> N
     (devices / "ca.crt").unlink()
     page = text_of(page_of(project))
     assert "The devices were not verified: " in page
-    assert "Not verified." in page
+    assert "The devices were not verified. More" in page
     assert "364 days left" in page
 
 

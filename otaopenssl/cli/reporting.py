@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from otaopenssl import fleet_page, page_file
+from otaopenssl import fleet_page, page_file, page_verdict
 from otaopenssl import verify as verifies
 from otaopenssl.cli import gating, session, terminal
 from otaopenssl.cli.auditing import trusted
@@ -112,7 +112,11 @@ def _rendered(page: Page) -> bytes:
     }
     values = {
         "page": page,
-        "problems": fleet_page.problems(page.checks),
+        "troubles": page_verdict.troubles(page),
+        "problems": page_verdict.problems(page),
+        "warnings": page_verdict.warnings(page),
+        "is_ending": page_verdict.is_ending(page),
+        "unwell": fleet_page.unwell(page.checks),
         "most_record_findings": fleet_page.MOST_RECORD_FINDINGS,
     }
     return render_page(_TEMPLATE, values, filters)
