@@ -135,6 +135,31 @@ def test_no_devices_directory(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_names_that_are_no_text(project: Path, device: Device, devices: Path, tmp_path: Path) -> None:
+    """The page is written where the project lies at no UTF-8, and shows names with line ends or turned writing so."""
+    (devices / "n\nl\tt").mkdir()
+    elsewhere = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\xe2\x80\xae"))
+    project.rename(elsewhere)
+    reported(elsewhere)
+    page = (elsewhere / "report.html").read_text("utf-8")
+    assert "/\\udcff\\u202e</span>" in page
+    assert "n\\nl\\tt" in page
+    assert "\u202e" not in page
+    assert "Fleet report" in reported(elsewhere, "--out", "-").out
+
+
+def test_a_fleet_root_that_ends(project: Path, device: Device, devices: Path) -> None:
+    """Where ca.crt ends within 30 days the page begins with that; one that lasts is told with its digest alone."""
+    for days, is_ending in ((20, True), (40, False)):
+        path = devices / "ca.crt"
+        signed = openssl("x509", "-in", "ca.crt", "-signkey", "ca.key", "-days", str(days), cwd=devices)
+        path.write_text(signed)
+        page = text_of(page_of(project))
+        assert ("The fleet root CA expires on" in page.partition("Expiry over time")[0]) is is_ending
+        digest = openssl("x509", "-in", "ca.crt", "-noout", "-fingerprint", "-sha256", cwd=devices)
+        assert digest.strip().partition("=")[2].replace(":", "").lower() in page
+
+
 def test_wrong_options(project: Path) -> None:
     """All of them are told at once."""
     ran = reported(project, "--jobs", "0", "--server-name", "a/b", status=2)
@@ -280,6 +305,10 @@ def test_without_openssl(project: Path, device: Device) -> None:
     page = text_of(page_of(project, "--openssl", "/nowhere/openssl"))
     assert "The devices were not verified: " in page
     assert "/nowhere/openssl" in page
+    told = page.partition("Fleet root CA")[2].partition("Approval")[0]
+    assert "not examined: " in told
+    assert "ca.crt" not in told
+    assert "until " in told
 
 
 def test_what_is_not_approved_is_not_run(project: Path, device: Device, logging_openssl: tuple[Path, Path]) -> None:

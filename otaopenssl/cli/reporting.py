@@ -1,6 +1,6 @@
 """The command that writes a page about the fleet."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -22,7 +22,7 @@ from otaopenssl.ids import parse_server_name
 from otaopenssl.layout import Server
 from otaopenssl.outputs import serial_hex
 from otaopenssl.program import Launch
-from otaopenssl.render import render_page
+from otaopenssl.render import Verbatim, render_page
 from otaopenssl.verify import Checked, VerifyOrder
 
 _TEMPLATE = "report.html"
@@ -104,11 +104,12 @@ def _order(running: Running, order: VerifyOrder, trust: Path | None, launch: Lau
 
 
 def _rendered(page: Page) -> bytes:
-    filters = {
+    filters: Mapping[str, Callable[..., str]] = {
         "moment": moment,
         "left": lambda when: time_left(when, page.now),
         "number": lambda number: f"{number:,}",
         "serial": serial_hex,
+        "verbatim": Verbatim,
     }
     values = {
         "page": page,
