@@ -128,6 +128,28 @@ def test_no_place_for_a_page(project: Path, device: Device, out: str, status: in
     assert tree(project) == before
 
 
+@pytest.mark.parametrize(
+    "out",
+    [
+        *("myservername/devices/ca.key", "myservername/devices/u1/pkey.pem", "myservername/devices/new.html"),
+        *("myservername/report.html", "certs/client.ext", "certs/new.html", "approval.json", "approval.json.p7s"),
+        *("otaopenssl.toml", "way/ca.crt", "own.key", "fifo"),
+    ],
+)
+def test_what_no_force_replaces(project: Path, device: Device, tmp_path: Path, out: str) -> None:
+    """The server's directory, certs/, the project's own files, private keys and what is no file stay as they are."""
+    os.mkfifo(project / "fifo")
+    (project / "way").symlink_to(project / "myservername" / "devices")
+    shutil.copy(device["pkey.pem"], project / "own.key")
+    (project / "approval.json.p7s").touch()
+    before = tree(project)
+    for force in ([], ["--force"]):
+        ran = reported(project, "--out", out, *force, status=4)
+        assert f"'{out}'" in ran.err
+        assert "--force" not in ran.err
+    assert tree(project) == before
+
+
 def test_no_devices_directory(tmp_path: Path) -> None:
     """There is nothing to tell of: exit 4, and no page."""
     ran = reported(tmp_path, status=4)

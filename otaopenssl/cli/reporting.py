@@ -56,7 +56,7 @@ def report(running: Running, options: Reporting) -> None:
     total = verifies.total(order)
     shown = options.out or server.shown(server.project_dir / _FILE_NAME)
     if out is not None:
-        page_file.check_place(out, shown, is_forced=options.is_forced)
+        page_file.check_place(out, shown, server, is_forced=options.is_forced)
     launch = gating.launcher(running, server, permission)
     page_order = _order(running, order, trust, launch)
     with progress(total) as bar:
@@ -65,7 +65,7 @@ def report(running: Running, options: Reporting) -> None:
     if out is None:
         terminal.result(content.decode("utf-8"))
         return
-    page_file.write_page(out, shown, content, is_forced=options.is_forced)
+    page_file.write_page(out, shown, server, content, is_forced=options.is_forced)
     terminal.result(shown)
 
 
