@@ -7,11 +7,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
+from otaopenssl import locks
 from otaopenssl.audit import Audited, audit
 from otaopenssl.errors import Error, Failed, Unfit
 from otaopenssl.layout import Server
 from otaopenssl.program import Launch
-from otaopenssl.records import read_chain, record_dirs, records_dir
+from otaopenssl.records import open_dir, read_chain, record_dirs, records_dir
 from otaopenssl.seal_rules import seal_question
 from otaopenssl.statement import SEAL_NAME
 from otaopenssl.statement_rules import Statement, read_statement
@@ -29,13 +30,17 @@ class Seal(StrEnum):
 
 
 class Run(NamedTuple):
-    """One record: its name, when its run began, and its statement, or why that cannot be read."""
+    """One record: its name, when its run began, and its statement, or why that cannot be read.
+
+    ``unclosed`` is what is known of a run whose record is not at its end yet, in words; empty of others.
+    """
 
     name: str
     begun: datetime
     statement: Statement | None
     fault: str = ""
     seal: Seal = Seal.NONE
+    unclosed: str = ""
 
     @property
     def seconds(self) -> float | None:
@@ -121,10 +126,21 @@ def _runs(server: Server) -> Iterator[Run]:
         except ValueError:
             # No day of a calendar: no run has made it, and the audit tells of it.
             continue
+        # Before the statement is read: a run may end between the two.
+        unclosed = _unclosed(open_dir(server) / directory.name)
         try:
             yield Run(directory.name, begun, read_statement(directory))
         except Failed as error:
-            yield Run(directory.name, begun, None, error.message)
+            yield Run(directory.name, begun, None, error.message, unclosed=unclosed)
+
+
+def _unclosed(marker: Path) -> str:
+    if not marker.exists():
+        return ""
+    try:
+        return "running" if locks.is_held(marker) else "not closed: its run died, and the next one closes it"
+    except OSError:
+        return "not closed yet"
 
 
 def _in_order(server: Server) -> list[Path]:

@@ -13,7 +13,7 @@ import pytest
 from otaopenssl.fleet_page import MOST_EXPIRING, MOST_FAULTS, MOST_WARNINGS
 from tests.conftest import CHECKOUT, Ran, openssl, run, tree
 from tests.faults import Device
-from tests.fleets import ended, program_that, started, until, waiting_for
+from tests.fleets import ended, program_that, started, until, waiting_for, write_ids
 from tests.report_cases import at
 from tests.test_verify import verified_json
 
@@ -285,6 +285,27 @@ def test_a_record_that_was_changed(project: Path, device: Device) -> None:
     assert "An audit found" in page
     assert f'<th scope="row" class="code">{first.name}</th>' in page
     assert '<td colspan="5" class="bad words">statement.json: no JSON' in page
+
+
+def test_a_run_that_goes_on(project: Path, device: Device, tmp_path: Path, real_openssl: str) -> None:
+    """The record of a run is told as one that runs, and as not closed once it was killed, not as a broken one."""
+    go, come = tmp_path / "go", tmp_path / "come"
+    waiting = f'[ "$DEVICE_UUID" = u2 ] && {{ touch {come}; {waiting_for(go)}; }}'
+    program = program_that(tmp_path / "slow", real_openssl, waiting)
+    write_ids(project / "ids", ["u2"])
+    with started("fleet", "--ids", "ids", "--openssl", str(program), cwd=project) as process:
+        until(come.exists, process)
+        page = page_of(project)
+        process.kill()
+        go.touch()
+        process.wait()
+    assert '<td colspan="5" class="words">running</td>' in page
+    assert "all that must hold holds" in page
+    page = page_of(project)
+    assert '<td colspan="5" class="words">not closed: its run died' in page
+    assert "it is of a run that died" in page
+    assert run("device", "--uuid", "u3", cwd=project).status == 0
+    assert "not closed" not in page_of(project)
 
 
 def test_records_that_are_gone(project: Path, device: Device, tmp_path: Path) -> None:
