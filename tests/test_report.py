@@ -409,12 +409,20 @@ def test_long_tables_are_cut(project: Path, device: Device, devices: Path) -> No
     for number in range(MOST_EXPIRING + 4):
         (devices / f"d{number:04}").mkdir()
         (devices / f"d{number:04}" / "client.pem").write_bytes(device["client.pem"].read_bytes())
+    device.sign(start=at(-9), end=at(-3.5))
+    for number in range(MOST_EXPIRING + 4):
+        (devices / f"e{number:04}").mkdir()
+        (devices / f"e{number:04}" / "client.pem").write_bytes(device["client.pem"].read_bytes())
     device.sign(end=at(3.5))
     page = page_of(project)
     expiring = page.partition('id="first"')[2].partition("</table>")[0]
     assert expiring.count("<tr>") == MOST_EXPIRING + 1
     assert expiring.index(">u1<") < expiring.index(">d0000<")
-    assert "And 5 more: <code>otaopenssl list</code>" in page
+    assert "And 5 more: <code>otaopenssl list --expiring 30</code>" in page
+    gone_table = page.partition('id="expired"')[2].partition("</table>")[0]
+    assert gone_table.count(">expired<") == MOST_EXPIRING
+    assert expiring.count(">expired<") == 0
+    assert "And 4 more: <code>otaopenssl list --expired</code>" in page
     found = page.partition('id="found"')[2].partition("</table>")[0]
     assert found.count(">fault<") == MOST_FAULTS
     assert found.count(">warning<") == MOST_WARNINGS
