@@ -118,13 +118,15 @@ def fleet_page(order: PageOrder, launch: Launch, tell: Callable[[Sequence[Checke
     # The page itself is held to the openssl that was approved; what makes devices, to texts and files as well.
     intent = Intent(server, procedure, procedure.text_names(), order.subject.program)
     permission, not_approved = examined(intent)
+    ca_crt = page_certificates.ca_crt(order.subject)
+    ca_end = None if ca_crt.not_after is None else ca_crt.not_after.date()
     return Page(
         version=__version__,
         server=server,
         now=order.now,
-        ca_crt=page_certificates.ca_crt(order.subject),
+        ca_crt=ca_crt,
         expiry=expiry,
-        plot=expiry_plot(expiry.expired, expiry.left, order.now.date()),
+        plot=expiry_plot(expiry.expired, expiry.left, order.now.date(), ca_end),
         findings=findings,
         checks=checks,
         procedure=procedure.name,
