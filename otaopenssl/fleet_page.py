@@ -20,6 +20,7 @@ from otaopenssl.fleet_expiry import FleetExpiry, fleet_expiry
 from otaopenssl.gate import Intent, examined
 from otaopenssl.ids import DeviceUUID
 from otaopenssl.layout import Server
+from otaopenssl.measured import Measured
 from otaopenssl.page_certificates import CaCrt, Named
 from otaopenssl.program import Launch
 from otaopenssl.recorded_runs import RecordedRuns
@@ -41,6 +42,7 @@ class PageOrder(NamedTuple):
     """
 
     verify: VerifyOrder
+    site: str | None
     subject: Subject
     trust: Path | None
     now: datetime
@@ -82,10 +84,14 @@ class Page(NamedTuple):
     """All that a page tells. Strings in it may hold anything: names come from certificates and files of anybody.
 
     ``is_approved`` is whether there is an approval, ``not_approved`` why runs that make devices are refused today;
+    ``openssl`` is the version of the one that the page was made by, ``program`` its file, None where there is none;
     ``trusted`` is whom the audit trusted, None where nobody was named.
     """
 
     version: str
+    site: str | None
+    openssl: str | None
+    program: Measured | None
     server: Server
     now: datetime
     ca_crt: CaCrt
@@ -122,6 +128,9 @@ def fleet_page(order: PageOrder, launch: Launch, tell: Callable[[Sequence[Checke
     ca_end = None if ca_crt.not_after is None else ca_crt.not_after.date()
     return Page(
         version=__version__,
+        site=order.site,
+        openssl=None if order.subject.runner is None else order.subject.runner.version,
+        program=None if permission.materials.program is None else permission.materials.program.program,
         server=server,
         now=order.now,
         ca_crt=ca_crt,

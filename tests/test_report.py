@@ -233,6 +233,9 @@ def test_runs_and_builds(project: Path, device: Device) -> None:
         assert f'{name} <span class="code">{digests[name]}</span>' in page
     version = openssl("version", cwd=project).split(" (Library")[0].strip()
     assert version in page
+    own = text_of(page).partition("OpenSSL of this report")[2].partition("Approval")[0]
+    assert version in own
+    assert digests["openssl"] in own
     assert '2 records of 2 lines, 0 with a seal. <strong class="good">An audit found nothing amiss.</strong>' in page
     assert "Who has sealed was not checked: <code>otaopenssl audit --trust CERT</code>" in page
 
@@ -450,8 +453,10 @@ def test_an_interruption_leaves_the_earlier_page(
 def test_defaults_of_the_project(project: Path, device: Device) -> None:
     """otaopenssl.toml names the server, as for other commands."""
     (project / "myservername").rename(project / "theirs")
-    (project / "otaopenssl.toml").write_text('server_name = "theirs"\n')
-    assert "<title>Fleet report: theirs</title>" in page_of(project)
+    (project / "otaopenssl.toml").write_text('server_name = "theirs"\nsite = "line <7>"\n')
+    page = page_of(project)
+    assert "<title>Fleet report: theirs</title>" in page
+    assert "<dt>Site</dt> <dd>line &lt;7&gt;</dd>" in page
 
 
 def test_the_template_asks_for_nothing() -> None:

@@ -100,7 +100,7 @@ def _place(running: Running, options: Reporting) -> tuple[Server, Path | None]:
 
 def _order(running: Running, order: VerifyOrder, trust: Path | None, launch: Launch) -> PageOrder:
     subject = Subject(order.server, order.procedure, session.program(running.place), launch)
-    return PageOrder(order, subject, trust, datetime.now(UTC))
+    return PageOrder(order, running.site, subject, trust, datetime.now(UTC))
 
 
 def _rendered(page: Page) -> bytes:
