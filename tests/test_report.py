@@ -342,7 +342,8 @@ def test_without_a_fleet_root(project: Path, device: Device, devices: Path) -> N
     (devices / "ca.crt").unlink()
     page = text_of(page_of(project))
     assert "The devices were not verified: " in page
-    assert "The devices were not verified. More" in page
+    assert "The devices were not verified. Findings" in page
+    assert "Fleet root CA cannot be used : &#39;./myservername/devices/ca.crt&#39; is missing" in page
     assert "364 days left" in page
 
 
