@@ -222,6 +222,20 @@ def test_what_doctor_tells(project: Path, device: Device, devices: Path) -> None
     assert 'of the project</dt><dd class="figure bad">1</dd>' in page
 
 
+def test_warnings_are_counted(project: Path, device: Device) -> None:
+    """Those of doctor stand among the numbers at the top, without a red word of the verdict."""
+
+    def counted() -> int:
+        (number,) = re.findall(r'<dt>Warnings</dt><dd class="figure(?: warning)?">(\d+)</dd>', page_of(project))
+        return int(number)
+
+    before = counted()
+    config = project / "certs" / "client.ext"
+    config.write_text(config.read_text() + "\n# ours\n")
+    assert counted() == before + 1
+    assert "all that must hold holds" in page_of(project)
+
+
 def test_runs_and_builds(project: Path, device: Device) -> None:
     """The runs that records tell of, the last first, and the openssl that they were made with, with digests."""
     page = page_of(project)
