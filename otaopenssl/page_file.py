@@ -26,7 +26,7 @@ def check_place(path: Path, shown: str, server: Server, *, is_forced: bool) -> N
     """Raise Unfit unless a page can be written to ``path``, and nothing is lost by it unless ``is_forced``.
 
     What may be there is an earlier page, or a file that is empty; with ``is_forced`` a file of anything but a private
-    key, or a link, which is replaced itself. Never is it in the server's directory or certs/, or a file of the project.
+    key, or a link, which is replaced itself. Never is it in a server's directory or certs/, or a file of the project.
     """
     if path.is_dir() or not path.parent.is_dir():
         raise Unfit(f"{quoted(shown)} is no place for a file", hint=_HINT)
@@ -51,7 +51,10 @@ def write_page(path: Path, shown: str, server: Server, content: bytes, *, is_for
 def _is_own(path: Path, server: Server) -> bool:
     project_dir, *own = (one.resolve() for one in (server.project_dir, server.server_dir, server.certs_dir))
     real = path.parent.resolve() / path.name
-    return any(real.is_relative_to(one) for one in own) or real in [project_dir / name for name in _OWN_NAMES]
+    if any(real.is_relative_to(one) for one in own) or real in [project_dir / name for name in _OWN_NAMES]:
+        return True
+    # Of another server, whose name nobody has given.
+    return any((one / "devices" / "ca.crt").exists() for one in real.parents)
 
 
 def _check_old(path: Path, shown: str, *, is_forced: bool) -> None:

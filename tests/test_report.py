@@ -133,7 +133,7 @@ def test_no_place_for_a_page(project: Path, device: Device, out: str, status: in
     [
         *("myservername/devices/ca.key", "myservername/devices/u1/pkey.pem", "myservername/devices/new.html"),
         *("myservername/report.html", "certs/client.ext", "certs/new.html", "approval.json", "approval.json.p7s"),
-        *("otaopenssl.toml", "way/ca.crt", "own.key", "fifo"),
+        *("otaopenssl.toml", "way/ca.crt", "own.key", "fifo", "other/records/SHA256SUMS"),
     ],
 )
 def test_what_no_force_replaces(project: Path, device: Device, tmp_path: Path, out: str) -> None:
@@ -142,6 +142,7 @@ def test_what_no_force_replaces(project: Path, device: Device, tmp_path: Path, o
     (project / "way").symlink_to(project / "myservername" / "devices")
     shutil.copy(device["pkey.pem"], project / "own.key")
     (project / "approval.json.p7s").touch()
+    shutil.copytree(project / "myservername", project / "other")
     before = tree(project)
     for force in ([], ["--force"]):
         ran = reported(project, "--out", out, *force, status=4)

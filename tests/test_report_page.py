@@ -313,7 +313,7 @@ def test_the_keyboard(browser: Browser, page: Path) -> None:
         assert tab.evaluate(script)
 
 
-def test_print(browser: Browser, page: Path) -> None:
+def test_print(browser: Browser, page: Path, weeks_page: Path) -> None:
     """On paper it is dark on white whatever the screen is, unfolded, nothing cut off, in a few pages."""
     with browser.page(page, scheme="dark") as tab:
         printed = tab.pdf()
@@ -327,5 +327,12 @@ def test_print(browser: Browser, page: Path) -> None:
         assert tab.evaluate("document.querySelector('details table').checkVisibility()")
         cut = f"[...document.querySelectorAll('{_SCROLLED}')].filter((one) => one.scrollWidth > one.clientWidth + 1)"
         assert tab.evaluate(f"{cut}.map((one) => one.outerHTML.slice(0, 200))") == []
+        assert tab.evaluate("getComputedStyle(document.querySelector('.plot + details')).breakInside") == "auto"
+        assert tab.evaluate("getComputedStyle(document.querySelector('pre')).breakInside") == "avoid"
+        assert tab.evaluate("getComputedStyle(document.querySelector('h3 + p')).breakAfter") == "avoid"
+    paper = Size(700, 1000)
+    with browser.page(weeks_page, paper) as tab:
+        tab.call("Emulation.setEmulatedMedia", media="print")
+        check_labels(tab.evaluate(_LABELS), paper)
     assert printed.startswith(b"%PDF-")
     assert 2 <= len(re.findall(rb"/Type\s*/Page\b", printed)) <= 20
