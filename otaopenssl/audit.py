@@ -1,6 +1,6 @@
 """One use case: whether records are whole, in their chain, sealed, and tell of the certificates that are there."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -24,11 +24,15 @@ _MOST_FINDINGS = 20
 
 
 class Audited(NamedTuple):
-    """What an audit has come to: how many records and lines were read, and each finding, with its record's name."""
+    """What an audit has come to: how many records and lines were read, and each finding, with its record's name.
+
+    ``seals`` tells of each sealed record that was read whether nothing is wrong with its seal.
+    """
 
     records: int
     lines: int
     findings: list[tuple[str, str]]
+    seals: Mapping[str, bool]
 
 
 def audit(server: Server, names: Sequence[str], trust: Path | None, launch: Launch) -> Audited:
@@ -54,7 +58,7 @@ def audit(server: Server, names: Sequence[str], trust: Path | None, launch: Laun
     listed += [name for _, name in _chain(server)[0]]
     for name in names or [directory.name for directory in record_dirs(server)]:
         findings += [(name, fault) for fault in _unlisted(server, name, listed)]
-    return Audited(len(names or chain), audited.lines, findings)
+    return Audited(len(names or chain), audited.lines, findings, audited.seals)
 
 
 class _Audit:
@@ -69,6 +73,7 @@ class _Audit:
         self.findings: list[tuple[str, str]] = []
         self.devices = RecordedDevices()
         self.lines = 0
+        self.seals: dict[str, bool] = {}
 
     def add(self, name: str, digests: tuple[str, str]) -> None:
         """Check the next record; ``digests`` are those of SHA256SUMS of its statement, and of the one before."""
@@ -101,7 +106,10 @@ class _Audit:
         if is_to_be_checked(directory, statement, self._trust) and self._runner is None:
             self._runner = self._launch()
             check_knows_cades(self._runner)
-        yield from seal_findings(directory, statement, self._trust, self._runner, is_refused=check.is_refused)
+        of_seal = [*seal_findings(directory, statement, self._trust, self._runner, is_refused=check.is_refused)]
+        if statement.digest("seal") is not None:
+            self.seals[directory.name] = not of_seal
+        yield from of_seal
 
 
 def _chain(server: Server) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:

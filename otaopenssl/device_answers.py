@@ -11,7 +11,7 @@ from otaopenssl.questions import CERTIFICATE_FACTS, KEY_CHECK, REQUEST_CHECK, SH
 from otaopenssl.runner import Finished, Runner, describe_statuses
 
 _PUBLIC_KEY = "PUBLIC KEY"
-_STANDARD_INPUT = "/dev/stdin"
+STANDARD_INPUT = "/dev/stdin"
 _VERIFY_WORDS = rb"^(?:Certificate request self-signature )?verify (OK|failure)$"
 QUESTION_BY_ROLE = {
     Role.CERTIFICATE: CERTIFICATE_FACTS,
@@ -61,7 +61,7 @@ def certificate(runner: Runner, path: str, cwd: Path) -> Certificate:
 
 def certificate_in(runner: Runner, block: PemBlock, cwd: Path) -> Certificate:
     """The certificate in a PEM block, one of several of a file. Raises Failed where no openssl ends."""
-    return _certificate(runner.ask(CERTIFICATE_FACTS, _STANDARD_INPUT, cwd=cwd, stdin=block.text + b"\n"))
+    return _certificate(runner.ask(CERTIFICATE_FACTS, STANDARD_INPUT, cwd=cwd, stdin=block.text + b"\n"))
 
 
 def shown(runner: Runner, path: str, cwd: Path) -> Certificate:

@@ -15,7 +15,13 @@ _MOST_WIDTH = 12.0
 _BAR_OF_ITS_SLOT = 0.76
 _MOST_LABELS = 6
 _Y_STEPS = 4
-_YEARS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
+_YEARS = (1, 2, 5)
+# What ends later, such as in 9999, is meant never to end, and what ended earlier was never meant.
+_NEAR = timedelta(50 * 365)
+# One of so many devices may be drawn at the edge, and one of a fleet of at least so many.
+_FEW = 20
+_LEAST_FLEET = 5
+_FINE = ("day", "week", "month", "quarter")
 
 
 class Part(NamedTuple):
@@ -51,13 +57,19 @@ class Tick(NamedTuple):
 
 
 class Plot(NamedTuple):
-    """A bar chart; ``unit`` is the span of a bar, such as "month", and ``today_at`` where on the x axis today is."""
+    """A bar chart; ``unit`` is the span of a bar, such as "month", and ``today_at`` where on the x axis today is.
+
+    ``ca_at`` is where the fleet root CA ends, None where that is not within the plot; ``is_cut`` is whether a bar at an
+    edge stands for all that ends before or after.
+    """
 
     unit: str
     bars: tuple[Bar, ...]
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
     today_at: float
+    ca_at: float | None
+    is_cut: bool
 
 
 class _Unit(NamedTuple):
@@ -69,43 +81,97 @@ class _Unit(NamedTuple):
     label: Callable[[int], str]
 
 
-def expiry_plot(expired: Mapping[date, int], left: Mapping[date, int], today: date) -> Plot | None:
+def expiry_plot(
+    expired: Mapping[date, int], left: Mapping[date, int], today: date, ca_end: date | None = None
+) -> Plot | None:
     """How many devices expire when, from the first end or today to the last, in at most MOST_BARS spans.
 
-    ``expired`` and ``left`` are numbers of devices by the day (UTC) on which their certificates end. None where there
-    are no devices.
+    ``expired`` and ``left`` are numbers of devices by the day (UTC) on which their certificates end. The few that end
+    far from all others, and those that are meant never to end, are one bar at the edge. None where there are none.
     """
     if not expired and not left:
         return None
-    days = [*expired, *left, today]
-    unit = next(unit for unit in _units() if unit.number(max(days)) - unit.number(min(days)) < MOST_BARS)
-    gone, kept = _by_span(unit, expired), _by_span(unit, left)
-    first, last = unit.number(min(days)), unit.number(max(days))
+    window = _window(Counter(expired) + Counter(left), today)
+    gone, kept = window.counted(expired), window.counted(left)
+    numbers = sorted({*gone, *kept, *window.span})
+    first, slot = numbers[0], 100 / len(numbers)
     step = _step(max((gone + kept).values()))
     steps = -(-max((gone + kept).values()) // step)
-    slot = 100 / (last - first + 1)
     bars = tuple(
-        _bar(unit.label(number), (gone[number], kept[number]), ((number - first) * slot, slot), steps * step)
+        _bar(window.label(number), (gone[number], kept[number]), ((number - first) * slot, slot), steps * step)
         for number in sorted(gone | kept)
     )
     y_ticks = tuple(Tick(100 - 100 * value / steps, f"{value * step:,}") for value in range(steps + 1))
-    today_at = round((unit.number(today) - first + _passed(unit, today)) * slot, 2)
-    return Plot(unit.name, bars, _x_ticks(unit, range(first, last + 1), slot), y_ticks, today_at)
+    today_at, ca_at = (
+        None if day is None or window.number(day) not in window.span else round((window.place(day) - first) * slot, 2)
+        for day in (today, ca_end)
+    )
+    is_cut = len(numbers) > len(window.span)
+    return Plot(window.unit.name, bars, _x_ticks(window, numbers, slot), y_ticks, today_at or 0.0, ca_at, is_cut)
 
 
-def _by_span(unit: _Unit, days: Mapping[date, int]) -> Counter[int]:
+class _Window(NamedTuple):
+    """The spans of a unit that are drawn; what lies outside counts to the one before the first, or after the last."""
+
+    unit: _Unit
+    span: range
+
+    def number(self, day: date) -> int:
+        return min(max(self.unit.number(day), self.span.start - 1), self.span.stop)
+
+    def counted(self, days: Mapping[date, int]) -> Counter[int]:
+        return _counted(days, self.number)
+
+    def label(self, number: int) -> str:
+        if number in self.span:
+            return self.unit.label(number)
+        if number < self.span.start:
+            return f"before {self.unit.first(self.span.start)}"
+        return f"from {self.unit.first(self.span.stop)} on"
+
+    def short_label(self, number: int) -> str:
+        if number in self.span:
+            return self.unit.label(number)
+        return "earlier" if number < self.span.start else "later"
+
+    def place(self, day: date) -> float:
+        """The number of a day's span and how much of it has passed at noon."""
+        number = self.unit.number(day)
+        begun = self.unit.first(number)
+        end = self.unit.first(number + 1) if number < self.unit.number(date.max) else date.max
+        return number + min((day - begun + timedelta(hours=12)) / max(end - begun, timedelta(1)), 1.0)
+
+
+def _window(devices: Mapping[date, int], today: date) -> _Window:
+    """The shortest spans in which all devices have room, or shorter ones where that takes but a few away."""
+    near = {day: count for day, count in devices.items() if abs(day - today) <= _NEAR}
+    total = sum(near.values())
+    room = MOST_BARS if len(near) == len(devices) else MOST_BARS - 2
+    few = max(total // _FEW, total >= _LEAST_FLEET)
+    for unit in _units():
+        numbers = [unit.number(day) for day in (*near, today)]
+        if max(numbers) - min(numbers) < room:
+            break
+    if unit.name in _FINE:
+        return _Window(unit, range(min(numbers), max(numbers) + 1))
+    for finer in _units():
+        if finer.name == unit.name:
+            break
+        counts = _counted(near, finer.number)
+        now = finer.number(today)
+        spans = [range(start, start + MOST_BARS - 2) for start in range(now - MOST_BARS + 3, now + 1)]
+        most = max(spans, key=lambda span: sum(counts[number] for number in span))
+        inside = [number for number in most if counts[number]]
+        if total - sum(counts[number] for number in inside) <= few:
+            return _Window(finer, range(min([*inside, now]), max([*inside, now]) + 1))
+    return _Window(unit, range(min(numbers), max(numbers) + 1))
+
+
+def _counted(days: Mapping[date, int], number: Callable[[date], int]) -> Counter[int]:
     found: Counter[int] = Counter()
     for day, devices in days.items():
-        found[unit.number(day)] += devices
+        found[number(day)] += devices
     return found
-
-
-def _passed(unit: _Unit, today: date) -> float:
-    """How much of its span has passed when the day begins."""
-    number = unit.number(today)
-    begun = unit.first(number)
-    end = unit.first(number + 1) if number < unit.number(date.max) else date.max
-    return (today - begun) / max(end - begun, timedelta(1))
 
 
 def _bar(label: str, counts: tuple[int, int], place: tuple[float, float], top: int) -> Bar:
@@ -136,11 +202,18 @@ def _step(most: int) -> int:
         power *= 10
 
 
-def _x_ticks(unit: _Unit, numbers: Sequence[int], slot: float) -> tuple[Tick, ...]:
+def _x_ticks(window: _Window, numbers: Sequence[int], slot: float) -> tuple[Tick, ...]:
+    last = len(numbers) - 1
     every = -(-len(numbers) // _MOST_LABELS)
+    places = list(range(0, last + 1, every))
+    if numbers[last] not in window.span:
+        # Both ends are named, also where every other label is left out.
+        labels = 5 if last >= 4 else min(last + 1, 3)
+        places = [round(count * last / max(labels - 1, 1)) for count in range(labels)]
+    are_few = len(places) <= 3
     return tuple(
-        Tick(round((place + 0.5) * slot, 2), unit.label(numbers[place]), is_minor=bool(count % 2))
-        for count, place in enumerate(range(0, len(numbers), every))
+        Tick(round((place + 0.5) * slot, 2), window.short_label(numbers[place]), bool(count % 2) and not are_few)
+        for count, place in enumerate(places)
     )
 
 
@@ -171,5 +244,5 @@ def _years(years: int) -> _Unit:
         # X.509 knows no year 0, nor one after 9999.
         return str(number) if years == 1 else f"{max(number * years, 1)}–{min((number + 1) * years - 1, 9999)}"
 
-    name = "year" if years == 1 else f"{years} years"
+    name = "year" if years == 1 else f"span of {years} years"
     return _Unit(name, lambda day: day.year // years, lambda number: date(max(number * years, 1), 1, 1), label)

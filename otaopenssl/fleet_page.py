@@ -6,20 +6,22 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from otaopenssl import __version__, doctor, recorded_runs, verify
+from otaopenssl import __version__, doctor, page_certificates, recorded_runs, verify
 from otaopenssl.departures import DEPARTURES, Departure
 from otaopenssl.device_files import naming_of
 from otaopenssl.device_index import stock
 from otaopenssl.digest import sha256
 from otaopenssl.doctor_check import Check, State, Subject
 from otaopenssl.environment import NO_TRUST_BUNDLE, environment
-from otaopenssl.errors import Error, Failed, Unfit
+from otaopenssl.errors import Error, Failed, NotApproved, Unfit
 from otaopenssl.expiry_plot import Plot, expiry_plot
 from otaopenssl.findings import Code, Finding, Severity
 from otaopenssl.fleet_expiry import FleetExpiry, fleet_expiry
+from otaopenssl.gate import Intent, examined
 from otaopenssl.ids import DeviceUUID
 from otaopenssl.layout import Server
-from otaopenssl.outputs import CertificateReport
+from otaopenssl.measured import Measured
+from otaopenssl.page_certificates import CaCrt, Named
 from otaopenssl.program import Launch
 from otaopenssl.recorded_runs import RecordedRuns
 from otaopenssl.texts import Procedure
@@ -36,14 +38,13 @@ MOST_RECORD_FINDINGS = 100
 class PageOrder(NamedTuple):
     """What a page is to tell of, as seen at ``now``.
 
-    ``subject`` is what doctor looks at, ``trust`` whom an audit is to trust, if anybody; ``is_approved`` is whether the
-    run is held to an approval.
+    ``subject`` is what doctor looks at, ``trust`` whom an audit is to trust, if anybody.
     """
 
     verify: VerifyOrder
+    site: str | None
     subject: Subject
     trust: Path | None
-    is_approved: bool
     now: datetime
 
 
@@ -80,12 +81,20 @@ class Findings(NamedTuple):
 
 
 class Page(NamedTuple):
-    """All that a page tells. Strings in it may hold anything: names come from certificates and files of anybody."""
+    """All that a page tells. Strings in it may hold anything: names come from certificates and files of anybody.
+
+    ``is_approved`` is whether there is an approval, ``not_approved`` why runs that make devices are refused today;
+    ``openssl`` is the version of the one that the page was made by, ``program`` its file, None where there is none;
+    ``trusted`` is whom the audit trusted, None where nobody was named.
+    """
 
     version: str
+    site: str | None
+    openssl: str | None
+    program: Measured | None
     server: Server
     now: datetime
-    fleet_root: CertificateReport | None
+    ca_crt: CaCrt
     expiry: FleetExpiry
     plot: Plot | None
     findings: Findings
@@ -95,8 +104,9 @@ class Page(NamedTuple):
     environment: Mapping[str, str]
     departures: Sequence[Departure]
     is_approved: bool
+    not_approved: NotApproved | None
     runs: RecordedRuns
-    has_trust: bool
+    trusted: list[Named] | None
 
 
 def fleet_page(order: PageOrder, launch: Launch, tell: Callable[[Sequence[Checked]], None]) -> Page:
@@ -111,23 +121,31 @@ def fleet_page(order: PageOrder, launch: Launch, tell: Callable[[Sequence[Checke
     findings = _findings(order.verify, launch, tell)
     runs = recorded_runs.recorded_runs(server, order.trust, launch, MOST_RECORDS)
     checks = doctor.examine(order.subject)
-    fleet_root, _ = order.subject.fleet_root
+    # The page itself is held to the openssl that was approved; what makes devices, to texts and files as well.
+    intent = Intent(server, procedure, procedure.text_names(), order.subject.program)
+    permission, not_approved = examined(intent)
+    ca_crt = page_certificates.ca_crt(order.subject)
+    ca_end = None if ca_crt.not_after is None else ca_crt.not_after.date()
     return Page(
         version=__version__,
+        site=order.site,
+        openssl=None if order.subject.runner is None else order.subject.runner.version,
+        program=None if permission.materials.program is None else permission.materials.program.program,
         server=server,
         now=order.now,
-        fleet_root=None if fleet_root is None else fleet_root.report,
+        ca_crt=ca_crt,
         expiry=expiry,
-        plot=expiry_plot(expiry.expired, expiry.left, order.now.date()),
+        plot=expiry_plot(expiry.expired, expiry.left, order.now.date(), ca_end),
         findings=findings,
         checks=checks,
         procedure=procedure.name,
         texts=_texts(procedure),
         environment=environment(server.name, DeviceUUID("<device UUID>")) | NO_TRUST_BUNDLE,
         departures=DEPARTURES,
-        is_approved=order.is_approved,
+        is_approved=permission.approval is not None,
+        not_approved=not_approved,
         runs=runs,
-        has_trust=order.trust is not None,
+        trusted=None if order.trust is None else page_certificates.trusted(order.trust, order.subject),
     )
 
 
@@ -135,10 +153,11 @@ def questions(order: PageOrder) -> list[tuple[str, ...]]:
     """What openssl would be asked for the page. Raises BadInput, and Unfit where there is no devices directory."""
     server = order.verify.server
     asked = [*verify.questions(order.verify), *recorded_runs.questions(server, order.trust), *doctor.commands(server)]
+    asked += page_certificates.questions(order.trust)
     return list(dict.fromkeys(asked))
 
 
-def problems(checks: Sequence[Check]) -> list[Check]:
+def unwell(checks: Sequence[Check]) -> list[Check]:
     """The checks that did not come to ok, problems first."""
     return sorted((check for check in checks if check.state is not State.OK), key=lambda check: check.state.value)
 

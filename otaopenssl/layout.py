@@ -17,6 +17,7 @@ GATEWAY_ROOT_NAME = "root.crt"
 # A server CA and what it has signed: a gateway needs the last two, devices the second.
 SERVER_NAMES = ("ca.key", "server_ca.pem", "server.crt", "server.key", "server.chain.pem")
 HIDDEN_DIR_NAME = ".otaopenssl"
+SETTINGS_NAME = "otaopenssl.toml"
 
 
 class _Where(NamedTuple):

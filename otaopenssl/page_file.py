@@ -1,48 +1,82 @@
-"""Where a page is written: whole or not at all, and over nothing but an earlier page."""
+"""Where a page is written: whole or not at all, and over nothing but an earlier page.
+
+Nobody means keys, records or an approval by a page, whatever is forced.
+"""
 
 import os
+import stat
 from pathlib import Path
 
+from otaopenssl.approval import APPROVAL_NAME, SIGNATURES_NAME
 from otaopenssl.durable import not_writable, opened_bounded, put
 from otaopenssl.errors import Unfit, quoted, reason
+from otaopenssl.layout import SETTINGS_NAME, Server
 
 # Within the first bytes of every page; templates/report.html.j2 begins so.
 _MARK = b'<meta name="generator" content="otaopenssl report '
 _HEAD_BYTES = 1024
 _LARGEST_PAGE = 64 * 1024 * 1024
 _HINT = "name another file with '--out FILE'"
+_OWN_NAMES = (APPROVAL_NAME, SIGNATURES_NAME, SETTINGS_NAME)
+# PEM of any private key (RFC 7468), also where it is encrypted.
+_PRIVATE = b"PRIVATE KEY-----"
 
 
-def check_place(path: Path, shown: str, *, is_forced: bool) -> None:
+def check_place(path: Path, shown: str, server: Server, *, is_forced: bool) -> None:
     """Raise Unfit unless a page can be written to ``path``, and nothing is lost by it unless ``is_forced``.
 
-    What may be there is an earlier page, or a file that is empty.
+    What may be there is an earlier page, or a file that is empty; with ``is_forced`` a file of anything but a private
+    key, or a link, which is replaced itself. Never is it in a server's directory or certs/, or a file of the project.
     """
     if path.is_dir() or not path.parent.is_dir():
         raise Unfit(f"{quoted(shown)} is no place for a file", hint=_HINT)
-    if os.path.lexists(path) and not is_forced and not _is_page(path, shown):
-        hint = f"{_HINT}, or replace it with '--force'"
-        raise Unfit(f"{quoted(shown)} is there and is no report of otaopenssl", hint=hint)
+    if _is_own(path, server):
+        raise Unfit(f"{quoted(shown)} is a place of the project's own files", hint=_HINT)
+    if os.path.lexists(path):
+        _check_old(path, shown, is_forced=is_forced)
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise Unfit(f"{quoted(shown)} is not writable: its directory is not", hint=_HINT)
 
 
-def write_page(path: Path, shown: str, content: bytes, *, is_forced: bool) -> None:
+def write_page(path: Path, shown: str, server: Server, content: bytes, *, is_forced: bool) -> None:
     """Make or replace the page at ``path`` in one step. Raises Unfit as ``check_place``, or where it fails."""
     # What was no place when the work began may be one by now, and the other way round.
-    check_place(path, shown, is_forced=is_forced)
+    check_place(path, shown, server, is_forced=is_forced)
     try:
         put(path, content)
     except OSError as error:
         raise not_writable(error, shown) from error
 
 
-def _is_page(path: Path, shown: str) -> bool:
+def _is_own(path: Path, server: Server) -> bool:
+    project_dir, *own = (one.resolve() for one in (server.project_dir, server.server_dir, server.certs_dir))
+    real = path.parent.resolve() / path.name
+    if any(real.is_relative_to(one) for one in own) or real in [project_dir / name for name in _OWN_NAMES]:
+        return True
+    # Of another server, whose name nobody has given.
+    return any((one / "devices" / "ca.crt").exists() for one in real.parents)
+
+
+def _check_old(path: Path, shown: str, *, is_forced: bool) -> None:
+    """Raise Unfit where what is there may not be replaced."""
+    hint = f"{_HINT}, or replace it with '--force'"
+    other = Unfit(f"{quoted(shown)} is there and is no report of otaopenssl", hint=hint)
+    mode = path.lstat().st_mode
     # A link is somebody's own, wherever it leads.
-    if path.is_symlink():
-        return False
+    if stat.S_ISLNK(mode):
+        if not is_forced:
+            raise other
+        return
+    if not stat.S_ISREG(mode):
+        raise Unfit(f"{quoted(shown)} is no regular file", hint=_HINT)
     try:
         with opened_bounded(path, _LARGEST_PAGE) as (descriptor, size):
-            return size == 0 or _MARK in os.read(descriptor, _HEAD_BYTES)
+            if size == 0 or _MARK in os.read(descriptor, _HEAD_BYTES):
+                return
+            has_key = _PRIVATE in os.pread(descriptor, size, 0)
     except OSError as error:
         raise Unfit(f"{quoted(shown)} is there and cannot be read: {reason(error)}", hint=_HINT) from error
+    if has_key:
+        raise Unfit(f"{quoted(shown)} holds a private key", hint=_HINT)
+    if not is_forced:
+        raise other

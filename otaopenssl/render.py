@@ -6,6 +6,7 @@ Edition, scripts/certs.
 """
 
 from collections.abc import Callable, Mapping
+from pathlib import PurePath
 from typing import Any
 
 from otaopenssl.resources import templates_dir
@@ -34,6 +35,10 @@ def render_config(name: str) -> bytes:
     return (environment.get_template(name + _SUFFIX).render(_NAMES) + "\n").encode("utf-8")
 
 
+class Verbatim(str):
+    """A text of lines: its line ends and tabs are shown as what they are, which those of a name are not."""
+
+
 def render_page(name: str, values: Mapping[str, object], filters: Mapping[str, Callable[..., str]]) -> bytes:
     """The HTML page that template ``name`` makes of the values, in which whatever they hold is text.
 
@@ -55,10 +60,13 @@ def render_page(name: str, values: Mapping[str, object], filters: Mapping[str, C
 
 
 def _visible(value: Any) -> Any:
-    # Only plain strings come from outside; what a template made of them is none.
-    if type(value) is not str or value.isprintable():
+    if isinstance(value, PurePath):
+        value = str(value)
+    # What a template made of strings from outside is markup.
+    if not isinstance(value, str) or hasattr(value, "__html__") or value.isprintable():
         return value
-    return "".join(one if one.isprintable() or one in "\n\t" else _escaped(one) for one in value)
+    kept = "\n\t" if isinstance(value, Verbatim) else ""
+    return "".join(one if one.isprintable() or one in kept else _escaped(one) for one in value)
 
 
 def _escaped(character: str) -> str:

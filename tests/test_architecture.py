@@ -32,10 +32,11 @@ rehearsal trials
 evidence gate gateway issuance proof server show statement_rules
 approve device doctor_texts fleet_block line_rules record_rules root seal_rules
 device_script doctor fleet issued_list recorded_devices rehearse
-audit fleet_script recorded_certificates rehearse_script
+audit fleet_script page_certificates recorded_certificates rehearse_script
 device_check recorded_runs
 verify
 fleet_page
+page_verdict
 cli
 __main__
 """.strip().split("\n")

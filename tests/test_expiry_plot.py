@@ -64,8 +64,8 @@ def test_no_devices() -> None:
         (3 * 365, "month", "2030-05"),
         (4 * 365, "quarter", "2031 Q2"),
         (12 * 365, "year", "2039"),
-        (50 * 365, "2 years", "2076–2077"),
-        (300 * 365, "10 years", "2320–2329"),
+        (50 * 365, "span of 2 years", "2076–2077"),
+        (300 * 365, "day", "from 2027-05-13 on"),
     ],
 )
 def test_the_span_of_a_bar(days: int, unit: str, label: str) -> None:
@@ -80,7 +80,8 @@ def test_today_is_on_the_axis() -> None:
     assert plot.unit == "month" or plot.unit == "week"
     first, *_, last = plot.bars
     assert first.x + first.width < plot.today_at < last.x
-    assert plotted(TODAY).today_at == 0
+    # At noon of a lone day.
+    assert plotted(TODAY).today_at == 50
 
 
 def test_a_bar_of_both_kinds() -> None:
@@ -102,11 +103,41 @@ def test_one_device_among_many_is_seen() -> None:
 
 
 def test_the_widest_span() -> None:
-    """All of the time that a certificate can name has room."""
+    """All of the time that a certificate can name has room, what is far from today at the edges."""
     plot = plotted(FIRST, LAST)
-    assert plot.unit == "500 years"
-    assert [plot.bars[0].label, plot.bars[-1].label] == ["1–499", "9500–9999"]
+    assert [bar.label for bar in plot.bars] == ["before 2027-05-12", "from 2027-05-13 on"]
+    assert [tick.label for tick in plot.x_ticks if not tick.is_minor] == ["earlier", "2027-05-12", "later"]
     assert plotted(LAST, today=LAST).bars[0].label == "9999-12-31"
+
+
+@pytest.mark.parametrize("far", [[LAST] * 30, [date(1950, 1, 1), LAST], [TODAY + timedelta(30 * 365)]])
+def test_what_ends_far_from_the_others(far: list[date]) -> None:
+    """What never ends, ended long ago, or is one device of many, leaves the others their months, and is counted."""
+    near = [TODAY + timedelta(12 * number) for number in range(30)]
+    plot = plotted(*near, *far)
+    assert plot.unit == "month"
+    assert plot.is_cut
+    assert {"2027-05", "2028-04"} <= {bar.label for bar in plot.bars}
+    assert sum(bar.devices for bar in plot.bars if bar.label[0] in "bf") == len(far)
+    assert plot.x_ticks[-1].label == "later"
+    assert not plot.x_ticks[-1].is_minor
+    assert not plotted(*near).is_cut
+
+
+def test_where_the_fleet_root_ends() -> None:
+    """Its end is on the axis as today is, unless it lies beyond what is drawn."""
+    days = {TODAY: 1, TODAY + timedelta(20): 1}
+    plot = expiry_plot({}, days, TODAY, TODAY + timedelta(10))
+    assert plot is not None
+    assert plot.ca_at == pytest.approx(50, abs=0.1)
+    plot = expiry_plot({}, days, TODAY, TODAY + timedelta(400))
+    assert plot is not None
+    assert plot.ca_at is None
+
+
+def test_few_labels_stay() -> None:
+    """Of three or fewer labels none is left out on a phone."""
+    assert [tick.is_minor for tick in plotted(TODAY, TODAY + timedelta(1)).x_ticks] == [False, False]
 
 
 @pytest.mark.parametrize("seed", range(200))

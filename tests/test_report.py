@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import stat
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from otaopenssl.fleet_page import MOST_EXPIRING, MOST_FAULTS, MOST_WARNINGS
 from tests.conftest import CHECKOUT, Ran, openssl, run, tree
 from tests.faults import Device
-from tests.fleets import ended, program_that, started, until, waiting_for
+from tests.fleets import ended, program_that, started, until, waiting_for, write_ids
 from tests.report_cases import at
 from tests.test_verify import verified_json
 
@@ -127,11 +128,59 @@ def test_no_place_for_a_page(project: Path, device: Device, out: str, status: in
     assert tree(project) == before
 
 
+@pytest.mark.parametrize(
+    "out",
+    [
+        *("myservername/devices/ca.key", "myservername/devices/u1/pkey.pem", "myservername/devices/new.html"),
+        *("myservername/report.html", "certs/client.ext", "certs/new.html", "approval.json", "approval.json.p7s"),
+        *("otaopenssl.toml", "way/ca.crt", "own.key", "fifo", "other/records/SHA256SUMS"),
+    ],
+)
+def test_what_no_force_replaces(project: Path, device: Device, tmp_path: Path, out: str) -> None:
+    """The server's directory, certs/, the project's own files, private keys and what is no file stay as they are."""
+    os.mkfifo(project / "fifo")
+    (project / "way").symlink_to(project / "myservername" / "devices")
+    shutil.copy(device["pkey.pem"], project / "own.key")
+    (project / "approval.json.p7s").touch()
+    shutil.copytree(project / "myservername", project / "other")
+    before = tree(project)
+    for force in ([], ["--force"]):
+        ran = reported(project, "--out", out, *force, status=4)
+        assert f"'{out}'" in ran.err
+        assert "--force" not in ran.err
+    assert tree(project) == before
+
+
 def test_no_devices_directory(tmp_path: Path) -> None:
     """There is nothing to tell of: exit 4, and no page."""
     ran = reported(tmp_path, status=4)
     assert "there are no devices: './myservername/devices' is not there" in ran.err
     assert not list(tmp_path.iterdir())
+
+
+def test_names_that_are_no_text(project: Path, device: Device, devices: Path, tmp_path: Path) -> None:
+    """The page is written where the project lies at no UTF-8, and shows names with line ends or turned writing so."""
+    (devices / "n\nl\tt").mkdir()
+    elsewhere = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\xe2\x80\xae"))
+    project.rename(elsewhere)
+    reported(elsewhere)
+    page = (elsewhere / "report.html").read_text("utf-8")
+    assert "/\\udcff\\u202e</span>" in page
+    assert "n\\nl\\tt" in page
+    assert "\u202e" not in page
+    assert "Fleet report" in reported(elsewhere, "--out", "-").out
+
+
+def test_a_fleet_root_that_ends(project: Path, device: Device, devices: Path) -> None:
+    """Where ca.crt ends within 30 days the page begins with that; one that lasts is told with its digest alone."""
+    for days, is_ending in ((20, True), (40, False)):
+        path = devices / "ca.crt"
+        signed = openssl("x509", "-in", "ca.crt", "-signkey", "ca.key", "-days", str(days), cwd=devices)
+        path.write_text(signed)
+        page = text_of(page_of(project))
+        assert ("The fleet root CA expires on" in page.partition("Expiry over time")[0]) is is_ending
+        digest = openssl("x509", "-in", "ca.crt", "-noout", "-fingerprint", "-sha256", cwd=devices)
+        assert digest.strip().partition("=")[2].replace(":", "").lower() in page
 
 
 def test_wrong_options(project: Path) -> None:
@@ -174,6 +223,20 @@ def test_what_doctor_tells(project: Path, device: Device, devices: Path) -> None
     assert 'of the project</dt><dd class="figure bad">1</dd>' in page
 
 
+def test_warnings_are_counted(project: Path, device: Device) -> None:
+    """Those of doctor stand among the numbers at the top, without a red word of the verdict."""
+
+    def counted() -> int:
+        (number,) = re.findall(r'<dt>Warnings</dt><dd class="figure(?: warning)?">(\d+)</dd>', page_of(project))
+        return int(number)
+
+    before = counted()
+    config = project / "certs" / "client.ext"
+    config.write_text(config.read_text() + "\n# ours\n")
+    assert counted() == before + 1
+    assert "all that must hold holds" in page_of(project)
+
+
 def test_runs_and_builds(project: Path, device: Device) -> None:
     """The runs that records tell of, the last first, and the openssl that they were made with, with digests."""
     page = page_of(project)
@@ -185,22 +248,48 @@ def test_runs_and_builds(project: Path, device: Device) -> None:
         assert f'{name} <span class="code">{digests[name]}</span>' in page
     version = openssl("version", cwd=project).split(" (Library")[0].strip()
     assert version in page
-    assert '2 records of 2 lines, 0 sealed. <strong class="good">An audit found nothing amiss.</strong>' in page
+    own = text_of(page).partition("OpenSSL of this report")[2].partition("Approval")[0]
+    assert version in own
+    assert digests["openssl"] in own
+    assert '2 records of 2 lines, 0 with a seal. <strong class="good">An audit found nothing amiss.</strong>' in page
     assert "Who has sealed was not checked: <code>otaopenssl audit --trust CERT</code>" in page
 
 
 def test_seals(project: Path, device: Device, tmp_path: Path) -> None:
-    """A sealed run is told as such; with ``--trust`` its seal is checked, and what is wrong with it is told."""
+    """A seal holds only where ``--trust`` names who has to have made it, which the page then names as well."""
     for name in ("sealer", "stranger"):
         subject = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}"]
         openssl("req", *subject, "-keyout", f"{name}.key", "-out", f"{name}.crt", "-days", "2", cwd=tmp_path)
     made = run("device", "--uuid", "u2", "--seal", "../sealer.crt", "../sealer.key", cwd=project)
     assert made.status == 0, made.err
-    assert "3 records of 3 lines, 1 sealed." in page_of(project)
+    page = page_of(project)
+    assert "3 records of 3 lines, 1 with a seal." in page
+    assert seals_in(page) == ["not checked"]
     page = page_of(project, "--trust", "../sealer.crt")
+    assert "1 with a seal, of which 1 holds." in page
+    assert seals_in(page) == ["holds"]
     assert text_of(page).count("it is not sealed") == 2
     assert "its seal does not hold" not in page
-    assert "its seal does not hold" in page_of(project, "--trust", "../stranger.crt")
+    digest = openssl("x509", "-in", "sealer.crt", "-noout", "-fingerprint", "-sha256", cwd=tmp_path)
+    assert f"CN=sealer {digest.strip().partition('=')[2].replace(':', '').lower()}" in text_of(page)
+    page = page_of(project, "--trust", "../stranger.crt")
+    assert seals_in(page) == ["does not hold"]
+    assert "1 with a seal, of which 0 hold." in page
+    assert "its seal does not hold" in page
+    assert "CN=stranger" in page
+    (seal,) = (project / "myservername" / "records").glob("*/statement.json.p7s")
+    seal.write_bytes(b"0\x00")
+    for trust in ([], ["--trust", "../sealer.crt"]):
+        page = page_of(project, *trust)
+        assert seals_in(page) == ["does not hold"]
+        assert re.search(r"An audit of the records found \d things? amiss", page)
+        assert "all that must hold holds" not in page
+
+
+def seals_in(page: str) -> list[str]:
+    """What the table of the runs says of their seals, besides that there is none."""
+    table = page.partition('id="runs"')[2].partition("</table>")[0]
+    return re.findall(r'<span class="word \w+">([^<]*)</span>', table)
 
 
 def test_a_record_that_was_changed(project: Path, device: Device) -> None:
@@ -216,6 +305,45 @@ def test_a_record_that_was_changed(project: Path, device: Device) -> None:
     assert '<td colspan="5" class="bad words">statement.json: no JSON' in page
 
 
+def test_a_run_that_goes_on(project: Path, device: Device, tmp_path: Path, real_openssl: str) -> None:
+    """The record of a run is told as one that runs, and as not closed once it was killed, not as a broken one."""
+    go, come = tmp_path / "go", tmp_path / "come"
+    waiting = f'[ "$DEVICE_UUID" = u2 ] && {{ touch {come}; {waiting_for(go)}; }}'
+    program = program_that(tmp_path / "slow", real_openssl, waiting)
+    write_ids(project / "ids", ["u2"])
+    with started("fleet", "--ids", "ids", "--openssl", str(program), cwd=project) as process:
+        until(come.exists, process)
+        page = page_of(project)
+        process.kill()
+        go.touch()
+        process.wait()
+    assert '<td colspan="5" class="words">running</td>' in page
+    assert "all that must hold holds" in page
+    page = page_of(project)
+    assert '<td colspan="5" class="words">not closed: its run died' in page
+    assert "it is of a run that died" in page
+    assert run("device", "--uuid", "u3", cwd=project).status == 0
+    assert "not closed" not in page_of(project)
+
+
+def test_records_that_are_gone(project: Path, device: Device, tmp_path: Path) -> None:
+    """Where SHA256SUMS names records that are not there, or ``--trust`` asks for some, the page begins with that."""
+    records = project / "myservername" / "records"
+    named = [path for path in records.iterdir() if path.is_dir() and path.name[0] != "."]
+    for path in named:
+        shutil.rmtree(path)
+    page = text_of(page_of(project))
+    top, _, rest = page.partition("Expiry over time")
+    assert "An audit of the records found" in top
+    assert "all that must hold holds" not in top
+    assert all(path.name in rest for path in named)
+    shutil.rmtree(records)
+    shutil.copy(project / "myservername" / "devices" / "ca.crt", tmp_path / "trusted.crt")
+    page = text_of(page_of(project, "--trust", "../trusted.crt"))
+    assert "The records were not audited." in page
+    assert "there are no records: './myservername/records' is not there" in page.replace("&#39;", "'")
+
+
 def test_without_records(project: Path, device: Device) -> None:
     """A server that has none says so."""
     for path in sorted((project / "myservername" / "records").rglob("*"), reverse=True):
@@ -229,7 +357,8 @@ def test_without_a_fleet_root(project: Path, device: Device, devices: Path) -> N
     (devices / "ca.crt").unlink()
     page = text_of(page_of(project))
     assert "The devices were not verified: " in page
-    assert "Not verified." in page
+    assert "The devices were not verified. Findings" in page
+    assert "Fleet root CA cannot be used : &#39;./myservername/devices/ca.crt&#39; is missing" in page
     assert "364 days left" in page
 
 
@@ -238,12 +367,18 @@ def test_without_openssl(project: Path, device: Device) -> None:
     page = text_of(page_of(project, "--openssl", "/nowhere/openssl"))
     assert "The devices were not verified: " in page
     assert "/nowhere/openssl" in page
+    told = page.partition("Fleet root CA")[2].partition("Approval")[0]
+    assert "not examined: " in told
+    assert "ca.crt" not in told
+    assert "until " in told
 
 
 def test_what_is_not_approved_is_not_run(project: Path, device: Device, logging_openssl: tuple[Path, Path]) -> None:
     """Where another openssl than the approved one would run there is no page: exit 3, and none is started."""
     assert run("approve", cwd=project).status == 0
-    assert "are those of approval.json" in page_of(project)
+    page = page_of(project)
+    assert "nothing differs from approval.json" in page
+    assert "These texts are what is audited" in page
     program, log = logging_openssl
     ran = reported(project, "--openssl", str(program), status=3)
     assert "not approved" in ran.err
@@ -252,12 +387,21 @@ def test_what_is_not_approved_is_not_run(project: Path, device: Device, logging_
 
 
 def test_what_differs_from_the_approval_is_told(project: Path, device: Device) -> None:
-    """A configuration file that is another is used by no report: the page is written, and tells of it."""
-    assert run("approve", cwd=project).status == 0
-    path = project / "certs" / "client.ext"
-    path.write_text(path.read_text() + "\n# changed\n")
-    page = text_of(page_of(project))
-    assert "not approved: 1 difference from approval.json: certs/client.ext: expected sha256" in page
+    """Texts and configuration files make no report: it is written, begins with what differs, and praises nothing."""
+    assert run("procedure", "export", "ota-connect-2019.7", "texts", cwd=project).status == 0
+    assert run("approve", "--procedure", "texts", cwd=project).status == 0
+    config, text = project / "certs" / "client.ext", project / "texts" / "device.sh"
+    config.write_text(config.read_text() + "\n# changed\n")
+    text.write_text(text.read_text().replace("-days 365", "-days 3650"))
+    assert run("device", "--uuid", "u2", "--procedure", "texts", cwd=project).status == 3
+    page = text_of(page_of(project, "--procedure", "texts"))
+    top, _, rest = page.partition("Expiry over time")
+    assert "No device can be made: not approved: 2 differences from approval.json" in top
+    assert "certs/client.ext: expected sha256" in top
+    assert "text device.sh: expected sha256" in top
+    assert "all that must hold holds" not in top
+    assert "nothing differs" not in page
+    assert "what is audited" not in rest
 
 
 def test_dry_run(project: Path, device: Device, logging_openssl: tuple[Path, Path]) -> None:
@@ -284,12 +428,20 @@ def test_long_tables_are_cut(project: Path, device: Device, devices: Path) -> No
     for number in range(MOST_EXPIRING + 4):
         (devices / f"d{number:04}").mkdir()
         (devices / f"d{number:04}" / "client.pem").write_bytes(device["client.pem"].read_bytes())
+    device.sign(start=at(-9), end=at(-3.5))
+    for number in range(MOST_EXPIRING + 4):
+        (devices / f"e{number:04}").mkdir()
+        (devices / f"e{number:04}" / "client.pem").write_bytes(device["client.pem"].read_bytes())
     device.sign(end=at(3.5))
     page = page_of(project)
     expiring = page.partition('id="first"')[2].partition("</table>")[0]
     assert expiring.count("<tr>") == MOST_EXPIRING + 1
     assert expiring.index(">u1<") < expiring.index(">d0000<")
-    assert "And 5 more: <code>otaopenssl list</code>" in page
+    assert "And 5 more: <code>otaopenssl list --expiring 30</code>" in page
+    gone_table = page.partition('id="expired"')[2].partition("</table>")[0]
+    assert gone_table.count(">expired<") == MOST_EXPIRING
+    assert expiring.count(">expired<") == 0
+    assert "And 4 more: <code>otaopenssl list --expired</code>" in page
     found = page.partition('id="found"')[2].partition("</table>")[0]
     assert found.count(">fault<") == MOST_FAULTS
     assert found.count(">warning<") == MOST_WARNINGS
@@ -317,8 +469,10 @@ def test_an_interruption_leaves_the_earlier_page(
 def test_defaults_of_the_project(project: Path, device: Device) -> None:
     """otaopenssl.toml names the server, as for other commands."""
     (project / "myservername").rename(project / "theirs")
-    (project / "otaopenssl.toml").write_text('server_name = "theirs"\n')
-    assert "<title>Fleet report: theirs</title>" in page_of(project)
+    (project / "otaopenssl.toml").write_text('server_name = "theirs"\nsite = "line <7>"\n')
+    page = page_of(project)
+    assert "<title>Fleet report: theirs</title>" in page
+    assert "<dt>Site</dt> <dd>line &lt;7&gt;</dd>" in page
 
 
 def test_the_template_asks_for_nothing() -> None:

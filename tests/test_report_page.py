@@ -13,7 +13,7 @@ import pytest
 
 from tests import browser as browsers
 from tests.browser import DESKTOP, PHONE, Browser, Size
-from tests.conftest import require, run
+from tests.conftest import openssl, require, run
 from tests.faults import Device
 from tests.report_cases import IMAGE, SCRIPT, STYLE, at, hostile_project
 
@@ -233,12 +233,14 @@ def test_accessibility(browser: Browser, page: Path, size: Size, scheme: str) ->
 
 @pytest.fixture(scope="session")
 def weeks_page(_pristine: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page of one device whose certificate ends in 200 days."""
+    """The page of one device whose certificate ends in 200 days, under a fleet root CA that ends in 15."""
     directory = tmp_path_factory.mktemp("weeks")
     shutil.copytree(_pristine, directory / "project", symlinks=True)
     made = run("device", "--uuid", "one", cwd=directory / "project")
     assert made.status == 0, made.err
     Device(directory / "project" / "myservername" / "devices" / "one", directory).sign(end=at(200))
+    devices = directory / "project" / "myservername" / "devices"
+    (devices / "ca.crt").write_text(openssl("x509", "-in", "ca.crt", "-signkey", "ca.key", "-days", "15", cwd=devices))
     assert run("report", cwd=directory / "project").status == 0
     return directory / "project" / "report.html"
 
@@ -248,6 +250,8 @@ def test_a_plot_of_weeks(browser: Browser, weeks_page: Path) -> None:
     with browser.page(weeks_page, PHONE) as tab:
         assert "Devices by the week" in tab.evaluate("document.querySelector('.plot svg title').textContent")
         assert len(tab.evaluate(_BARS)) == 1
+        assert tab.evaluate("document.querySelectorAll('.plot line.ca').length") == 1
+        assert "The fleet root CA expires on" in tab.evaluate("document.querySelector('.verdict').innerText")
         on_phone = tab.evaluate(_LABELS)
         tab.resize(DESKTOP)
         on_desktop = tab.evaluate(_LABELS)
@@ -309,7 +313,7 @@ def test_the_keyboard(browser: Browser, page: Path) -> None:
         assert tab.evaluate(script)
 
 
-def test_print(browser: Browser, page: Path) -> None:
+def test_print(browser: Browser, page: Path, weeks_page: Path) -> None:
     """On paper it is dark on white whatever the screen is, unfolded, nothing cut off, in a few pages."""
     with browser.page(page, scheme="dark") as tab:
         printed = tab.pdf()
@@ -323,5 +327,12 @@ def test_print(browser: Browser, page: Path) -> None:
         assert tab.evaluate("document.querySelector('details table').checkVisibility()")
         cut = f"[...document.querySelectorAll('{_SCROLLED}')].filter((one) => one.scrollWidth > one.clientWidth + 1)"
         assert tab.evaluate(f"{cut}.map((one) => one.outerHTML.slice(0, 200))") == []
+        assert tab.evaluate("getComputedStyle(document.querySelector('.plot + details')).breakInside") == "auto"
+        assert tab.evaluate("getComputedStyle(document.querySelector('pre')).breakInside") == "avoid"
+        assert tab.evaluate("getComputedStyle(document.querySelector('h3 + p')).breakAfter") == "avoid"
+    paper = Size(700, 1000)
+    with browser.page(weeks_page, paper) as tab:
+        tab.call("Emulation.setEmulatedMedia", media="print")
+        check_labels(tab.evaluate(_LABELS), paper)
     assert printed.startswith(b"%PDF-")
     assert 2 <= len(re.findall(rb"/Type\s*/Page\b", printed)) <= 20

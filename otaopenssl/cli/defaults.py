@@ -8,11 +8,11 @@ from otaopenssl.cli import session
 from otaopenssl.cli.options import MOST_JOBS, Asking, Place, Running
 from otaopenssl.durable import read_bounded
 from otaopenssl.errors import BadInput, Unfit, reason
+from otaopenssl.layout import SETTINGS_NAME
 
 if TYPE_CHECKING:
     from otaopenssl.settings import Settings
 
-_FILE_NAME = "otaopenssl.toml"
 _LARGEST_FILE = 64 * 1024
 # No regular file, one too large, and a socket.
 _WRONG_FILES = (errno.EISDIR, errno.EINVAL, errno.EFBIG, errno.ENXIO)
@@ -58,18 +58,18 @@ class Defaults:
 
 
 def _settings(place: Place) -> "Settings | None":
-    path = session.project_dir(place) / _FILE_NAME
+    path = session.project_dir(place) / SETTINGS_NAME
     try:
         content = read_bounded(path, _LARGEST_FILE)
     except OSError as error:
         # A link that leads nowhere is no absent file: the team has defaults, and they cannot be read.
         if isinstance(error, FileNotFoundError) and not path.is_symlink():
             return None
-        words = f"{_FILE_NAME} cannot be read: {reason(error)}"
+        words = f"{SETTINGS_NAME} cannot be read: {reason(error)}"
         if error.errno in _WRONG_FILES:
             raise BadInput(words, hint="make it a regular file of at most 64 KiB") from error
         raise Unfit(words, hint="check its owner and mode, and those of the project directory") from error
     # Imported here because most projects have no such file.
     from otaopenssl.settings import parse_settings
 
-    return parse_settings(content, _FILE_NAME, MOST_JOBS)
+    return parse_settings(content, SETTINGS_NAME, MOST_JOBS)

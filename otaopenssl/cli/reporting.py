@@ -1,11 +1,11 @@
 """The command that writes a page about the fleet."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from otaopenssl import fleet_page, page_file
+from otaopenssl import fleet_page, page_file, page_verdict
 from otaopenssl import verify as verifies
 from otaopenssl.cli import gating, session, terminal
 from otaopenssl.cli.auditing import trusted
@@ -22,7 +22,7 @@ from otaopenssl.ids import parse_server_name
 from otaopenssl.layout import Server
 from otaopenssl.outputs import serial_hex
 from otaopenssl.program import Launch
-from otaopenssl.render import render_page
+from otaopenssl.render import Verbatim, render_page
 from otaopenssl.verify import Checked, VerifyOrder
 
 _TEMPLATE = "report.html"
@@ -48,7 +48,7 @@ def report(running: Running, options: Reporting) -> None:
     order = VerifyOrder(server, session.procedure(running), None, jobs_of(options.jobs))
     trust = None if options.trust is None else trusted(server.project_dir, options.trust)
     if running.dry_run:
-        page_order = _order(running, order, trust, session.launcher(running, server), is_approved=False)
+        page_order = _order(running, order, trust, session.launcher(running, server))
         session.print_questions(running, server, fleet_page.questions(page_order))
         return
     permission = gating.admitted(running, server, None)
@@ -56,16 +56,16 @@ def report(running: Running, options: Reporting) -> None:
     total = verifies.total(order)
     shown = options.out or server.shown(server.project_dir / _FILE_NAME)
     if out is not None:
-        page_file.check_place(out, shown, is_forced=options.is_forced)
+        page_file.check_place(out, shown, server, is_forced=options.is_forced)
     launch = gating.launcher(running, server, permission)
-    page_order = _order(running, order, trust, launch, is_approved=permission.approval is not None)
+    page_order = _order(running, order, trust, launch)
     with progress(total) as bar:
         page = fleet_page.fleet_page(page_order, launch, _Told(bar).tell)
     content = _rendered(page)
     if out is None:
         terminal.result(content.decode("utf-8"))
         return
-    page_file.write_page(out, shown, content, is_forced=options.is_forced)
+    page_file.write_page(out, shown, server, content, is_forced=options.is_forced)
     terminal.result(shown)
 
 
@@ -98,21 +98,26 @@ def _place(running: Running, options: Reporting) -> tuple[Server, Path | None]:
     return server, None if given == _STANDARD_OUTPUT else here / given
 
 
-def _order(running: Running, order: VerifyOrder, trust: Path | None, launch: Launch, *, is_approved: bool) -> PageOrder:
+def _order(running: Running, order: VerifyOrder, trust: Path | None, launch: Launch) -> PageOrder:
     subject = Subject(order.server, order.procedure, session.program(running.place), launch)
-    return PageOrder(order, subject, trust, is_approved, datetime.now(UTC))
+    return PageOrder(order, running.site, subject, trust, datetime.now(UTC))
 
 
 def _rendered(page: Page) -> bytes:
-    filters = {
+    filters: Mapping[str, Callable[..., str]] = {
         "moment": moment,
         "left": lambda when: time_left(when, page.now),
         "number": lambda number: f"{number:,}",
         "serial": serial_hex,
+        "verbatim": Verbatim,
     }
     values = {
         "page": page,
-        "problems": fleet_page.problems(page.checks),
+        "troubles": page_verdict.troubles(page),
+        "problems": page_verdict.problems(page),
+        "warnings": page_verdict.warnings(page),
+        "is_ending": page_verdict.is_ending(page),
+        "unwell": fleet_page.unwell(page.checks),
         "most_record_findings": fleet_page.MOST_RECORD_FINDINGS,
     }
     return render_page(_TEMPLATE, values, filters)
