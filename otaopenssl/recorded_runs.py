@@ -12,7 +12,7 @@ from otaopenssl.audit import Audited, audit
 from otaopenssl.errors import Error, Failed, Unfit
 from otaopenssl.layout import Server
 from otaopenssl.program import Launch
-from otaopenssl.records import open_dir, read_chain, record_dirs, records_dir
+from otaopenssl.records import open_dir, ordered_records, records_dir
 from otaopenssl.seal_rules import seal_question
 from otaopenssl.statement import SEAL_NAME
 from otaopenssl.statement_rules import Statement, read_statement
@@ -120,7 +120,7 @@ def questions(server: Server, trust: Path | None) -> list[tuple[str, ...]]:
 
 
 def _runs(server: Server) -> Iterator[Run]:
-    for directory in _in_order(server):
+    for directory in ordered_records(server):
         try:
             begun = datetime.strptime(directory.name.partition("-")[0], _BEGUN).replace(tzinfo=UTC)
         except ValueError:
@@ -141,15 +141,6 @@ def _unclosed(marker: Path) -> str:
         return "running" if locks.is_held(marker) else "not closed: its run died, and the next one closes it"
     except OSError:
         return "not closed yet"
-
-
-def _in_order(server: Server) -> list[Path]:
-    """The records as they were chained, by name those that are not, or where the chain cannot be read."""
-    try:
-        places = {name: place for place, (_, name) in enumerate(read_chain(server))}
-    except (OSError, ValueError):
-        places = {}
-    return sorted(record_dirs(server), key=lambda directory: (places.get(directory.name, len(places)), directory.name))
 
 
 def _build(begun: datetime, statement: Statement) -> UsedBuild:

@@ -22,7 +22,7 @@ def at(days: float) -> str:
 
 def hostile_project(directory: Path) -> Path:
     """A project of devices that expire at different times, with faults, own texts, records and seals."""
-    project, work = directory / "project", directory / "work"
+    project, work = directory / "project", directory / "made"
     project.mkdir()
     work.mkdir()
     assert run("procedure", "export", "ota-connect-2019.7", "texts", cwd=project).status == 0

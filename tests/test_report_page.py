@@ -105,7 +105,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, real_openssl: str) -> Path
 @pytest.fixture(scope="session")
 def page(project: Path) -> Path:
     """Its page."""
-    ran = run("report", "--procedure", "texts", "--trust", "../work/sealer.crt", cwd=project)
+    ran = run("report", "--procedure", "texts", "--trust", "../made/sealer.crt", cwd=project)
     assert (ran.status, ran.out) == (0, "./report.html\n"), ran.err
     return project / "report.html"
 
