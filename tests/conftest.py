@@ -24,7 +24,7 @@ GUIDE_PATH = "/usr/bin:/bin"
 
 
 # What is started in the background inherits ignored signals; the tests of signals need them.
-for _number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+for _number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
 

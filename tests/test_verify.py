@@ -16,7 +16,7 @@ from tests.conftest import CHECKOUT, Resign, openssl, require, run, tree, write_
 from tests.faults import FAULTS, GOOD, Device, another_ca, expired_root
 
 # One process makes what most of them look at.
-pytestmark = [pytest.mark.xdist_group("verify"), pytest.mark.real]
+pytestmark = pytest.mark.xdist_group("verify")
 
 
 def found(document: dict[str, Any]) -> dict[str, set[str]]:
@@ -78,12 +78,14 @@ def verified(faulty: Path) -> dict[str, Any]:
     return document
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_planted_fault_is_found(verified: dict[str, Any], name: str) -> None:
     """Under its own code, and nothing else is found of the device."""
     assert found(verified).get(name) == FAULTS[name][1]
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("name", GOOD)
 def test_nothing_is_found_of_a_good_device(verified: dict[str, Any], name: str) -> None:
     """Neither of one among faulty ones, with a device ID or a root.crt, nor where openssl writes things otherwise."""
@@ -272,6 +274,7 @@ def test_another_ca(project: Path, resign: Resign) -> None:
     assert got == {"ca.crt": {"recorded-other"}, "u1": {"untrusted", "chain-other"}}
 
 
+@pytest.mark.real
 @pytest.mark.parametrize(
     ("extensions", "of_ca", "of_device"),
     [
@@ -326,6 +329,7 @@ def test_the_file_of_ca_crt(project: Path, devices: Path, change: Any, codes: se
     assert verified_json(project, "u1")["ca.crt"] == codes
 
 
+@pytest.mark.real
 def test_several_cas(project: Path, devices: Path, tmp_path: Path) -> None:
     """While a fleet root CA is exchanged both stand in ca.crt: each is judged, and a device by its own issuer."""
     for uuid in ("u1", "u2"):
