@@ -74,7 +74,12 @@ class RecordedDevices:
                 yield from (f"device {path.name}: {fault}" for fault in self._device(path, *found))
             else:
                 unrecorded.add((path.name, found[0]))
-        for name, _ in sorted(unrecorded - (unsettled(server, listed) if unrecorded else set())):
+        unsettled_ones: set[tuple[str, bytes]] = set()
+        try:
+            unsettled_ones = unsettled(server, listed) if unrecorded else set()
+        except ValueError as error:
+            yield str(error)
+        for name, _ in sorted(unrecorded - unsettled_ones):
             yield f"device {name}: its certificate is issued, but not recorded"
         for uuid in self._told:
             if uuid is not None and uuid not in there:
@@ -95,7 +100,8 @@ class RecordedDevices:
 def unsettled(server: Server, listed: Collection[str]) -> set[tuple[str, bytes]]:
     """The certificates that runs tell of which go on, or have ended meanwhile: in their records, else in parts.
 
-    Whether those records are of such runs is told apart; parts count of runs alone that are seen to go on.
+    Whether those records are of such runs is told apart; parts count of runs alone that are seen to go on. Raises
+    ValueError where a line of one is none of a record.
     """
     told = []
     running = [path.name for path in open_records(server) if locks.is_held(path)]

@@ -385,3 +385,17 @@ def test_verify_sh_finds_changed_lines(sealed: Path, change: Callable[[list[byte
     checked = verified(sealed, records(sealed)[1])
     assert checked.returncode == 1
     assert "FAIL" in checked.stdout
+
+
+@pytest.mark.parametrize("uuid", ["", '"uuid":["u9"],'])
+def test_a_record_that_is_not_listed_and_malformed(project: Path, devices: Path, uuid: str) -> None:
+    """It is told, whatever its lines are."""
+    assert run("device", "--uuid", "u1", cwd=project).status == 0
+    (devices / "u1").rename(devices / "u2")
+    stray = project / "myservername" / "records" / "20991231T235959Z-0123456789ab"
+    stray.mkdir()
+    (stray / "devices.jsonl").write_text(f'{{{uuid}"certificate_sha256":"{"00" * 32}"}}\n')
+    ran = run("audit", cwd=project)
+    assert (ran.status, len(ran.error_lines)) == (1, 1)
+    assert "a line of a run that goes on is none of a record" in ran.err
+    assert "device u2: its certificate is issued, but not recorded" in ran.err
