@@ -8,7 +8,7 @@ from datetime import datetime
 
 from otaopenssl.chain import fewest_bits, is_weak_digest
 from otaopenssl.device_answers import Certificate, is_named
-from otaopenssl.errors import quoted
+from otaopenssl.errors import moment, quoted
 from otaopenssl.findings import Code, Fault
 from otaopenssl.key_kind import key_kind
 from otaopenssl.outputs import CLIENT_AUTH, CertificateReport
@@ -69,19 +69,19 @@ def _ca_faults(report: CertificateReport, now: datetime) -> Iterator[Fault]:
         words = f"has the extended key usage {shown}, expected '{CLIENT_AUTH}' in it, or none"
         yield Code.CA_PURPOSE, f"{words}: an OpenSSL gateway refuses every device under it"
     if now >= report.not_after:
-        yield Code.CA_EXPIRED, f"expired on {_moment(report.not_after)}"
+        yield Code.CA_EXPIRED, f"expired on {moment(report.not_after)}"
     if now < report.not_before:
-        yield Code.CA_NOT_YET_VALID, f"is not valid before {_moment(report.not_before)}"
+        yield Code.CA_NOT_YET_VALID, f"is not valid before {moment(report.not_before)}"
 
 
 def _validity(report: CertificateReport, cas: Sequence[CertificateReport], name: str, now: datetime) -> Iterator[Fault]:
     end = _end_above(report, cas, len(cas))
     if now < report.not_before:
-        yield Code.NOT_YET_VALID, f"{name} is not valid before {_moment(report.not_before)}"
+        yield Code.NOT_YET_VALID, f"{name} is not valid before {moment(report.not_before)}"
     if now >= report.not_after:
-        yield Code.EXPIRED, f"{name} expired on {_moment(report.not_after)}"
+        yield Code.EXPIRED, f"{name} expired on {moment(report.not_after)}"
     elif end is not None and report.not_after > end:
-        until = _moment(report.not_after), _moment(end)
+        until = moment(report.not_after), moment(end)
         yield Code.OUTLIVES_CA, f"{name} is valid until {until[0]}, ca.crt only until {until[1]}"
 
 
@@ -113,7 +113,3 @@ def _usage(usage: tuple[str, ...] | None, *, is_critical: bool) -> str:
     if usage is None:
         return "absent"
     return quoted(", ".join(usage)) + (" (critical)" if is_critical else " (not critical)")
-
-
-def _moment(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"

@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
-from otaopenssl.errors import BadInput, quoted
+from otaopenssl.errors import BadInput, moment, quoted
 from otaopenssl.outputs import CertificateReport
 
 # At least 112 bits of strength.
@@ -101,9 +101,9 @@ def _certificate_warnings(certificate: Certificate, now: datetime) -> list[str]:
     if certificate.role is Role.UNRELATED:
         found.append(f"{quoted(report.subject)} does not belong to the leaf's chain, and devices will trust it")
     if now > report.not_after:
-        found.append(f"{what} expired on {report.not_after:%Y-%m-%d %H:%M:%S} UTC")
+        found.append(f"{what} expired on {moment(report.not_after)}")
     if now < report.not_before:
-        found.append(f"{what} is not valid before {report.not_before:%Y-%m-%d %H:%M:%S} UTC")
+        found.append(f"{what} is not valid before {moment(report.not_before)}")
     fewest = fewest_bits(report)
     if report.key_bits is not None and report.key_bits < fewest:
         found.append(

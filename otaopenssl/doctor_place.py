@@ -8,7 +8,7 @@ from pathlib import Path
 
 from otaopenssl import durable, server_directory
 from otaopenssl.doctor_check import Check, Look, Subject, judged, ok, problem, warning
-from otaopenssl.errors import Error, Unfit, quoted
+from otaopenssl.errors import Error, Unfit, moment, quoted
 from otaopenssl.file_state import state_of
 from otaopenssl.file_system import check_abilities, sweep
 from otaopenssl.layout import HIDDEN_DIR_NAME, Server
@@ -81,7 +81,7 @@ def _clock(subject: Subject, name: str) -> Check:
         if state is not None and state.modified_ns / 1e9 > (now + _TOLERANCE).timestamp():
             words = f"it is {now:%Y-%m-%d} by the clock, and {quoted(server.shown(path))} is of a later day"
             return warning(name, words, hint)
-    return ok(name, f"{now:%Y-%m-%d %H:%M:%S} UTC")
+    return ok(name, moment(now))
 
 
 def _release(version: str) -> datetime | None:

@@ -4,6 +4,7 @@ Only ``otaopenssl.cli`` prints an error or ends the process.
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 
 _LONGEST_QUOTE = 200
 
@@ -104,6 +105,11 @@ def quoted(value: object) -> str:
     if len(text) > _LONGEST_QUOTE:
         return f"{text[:_LONGEST_QUOTE]!r}…"
     return repr(text)
+
+
+def moment(when: datetime) -> str:
+    """An aware moment as it may stand in a message, in UTC to the second."""
+    return f"{when.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def reason(error: OSError) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from otaopenssl.durable import read_bounded
-from otaopenssl.errors import Error, Failed, Unfit, quoted, raise_all, reason
+from otaopenssl.errors import Error, Failed, Unfit, moment, quoted, raise_all, reason
 from otaopenssl.file_state import state_of
 from otaopenssl.layout import Server
 from otaopenssl.leaf import parse_leaf
@@ -184,11 +184,11 @@ def untimely(server: Server, report: CertificateReport) -> list[Error]:
     now = datetime.now(UTC)
     found: list[Error] = []
     if report.not_after < now:
-        found.append(Unfit(f"{shown} expired on {report.not_after:%Y-%m-%d %H:%M:%S} UTC", hint=_ANOTHER_HINT))
+        found.append(Unfit(f"{shown} expired on {moment(report.not_after)}", hint=_ANOTHER_HINT))
     if report.not_before > now:
         found.append(
             Unfit(
-                f"{shown} is not valid before {report.not_before:%Y-%m-%d %H:%M:%S} UTC",
+                f"{shown} is not valid before {moment(report.not_before)}",
                 hint="check the clock of this machine",
             )
         )

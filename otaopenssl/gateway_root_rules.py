@@ -6,6 +6,7 @@ from pathlib import Path
 
 from otaopenssl import device_answers
 from otaopenssl.digest import sha256
+from otaopenssl.errors import moment
 from otaopenssl.findings import Code, Fault
 from otaopenssl.layout import GATEWAY_ROOT_NAME
 from otaopenssl.output_rules import Written
@@ -47,8 +48,8 @@ class RootRules:
         last = max(report.not_after for report in anchors)
         first = min(report.not_before for report in anchors)
         if last <= now:
-            words = f"{GATEWAY_ROOT_NAME} expired on {last:%Y-%m-%d %H:%M:%S} UTC: devices refuse the gateway"
+            words = f"{GATEWAY_ROOT_NAME} expired on {moment(last)}: devices refuse the gateway"
             yield Code.ROOT_CRT_EXPIRED, words
         if first > now:
-            words = f"{GATEWAY_ROOT_NAME} is not valid before {first:%Y-%m-%d %H:%M:%S} UTC: devices refuse the gateway"
+            words = f"{GATEWAY_ROOT_NAME} is not valid before {moment(first)}: devices refuse the gateway"
             yield Code.ROOT_CRT_NOT_YET_VALID, words

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from otaopenssl.errors import Error, Failed, quoted
+from otaopenssl.errors import Error, Failed, moment, quoted
 from otaopenssl.ids import DeviceUUID
 from otaopenssl.outputs import CLIENT_AUTH, CertificateReport, serial_hex
 
@@ -25,7 +25,7 @@ def leaf_faults(report: CertificateReport, uuid: DeviceUUID, ca: CertificateRepo
         ),
         (
             report.not_before - _CLOCK_TOLERANCE <= now < report.not_after,
-            f"validity is {report.not_before} to {report.not_after}, which is not now",
+            f"validity is {moment(report.not_before)} to {moment(report.not_after)}, which is not now",
         ),
         (report.version == 3, f"version is {report.version}, expected 3"),
         (not report.is_ca, "basic constraints make it a CA"),

@@ -6,7 +6,7 @@ from pathlib import Path
 from otaopenssl.complaints import first_complaint
 from otaopenssl.digest import sha256
 from otaopenssl.durable import read_bounded
-from otaopenssl.errors import Failed, Unfit, quoted, reason
+from otaopenssl.errors import Failed, Unfit, moment, quoted, reason
 from otaopenssl.leaf import parse_leaf
 from otaopenssl.outputs import CERTIFICATE, is_whole_der, parse_version, pem_blocks
 from otaopenssl.runner import Runner, describe_statuses
@@ -83,7 +83,7 @@ def _der(path: Path) -> bytes:
         hint = "give the certificate first, then its key"
         raise Unfit(f"{quoted(path)} is no PEM certificate", hint=hint) from None
     if not leaf.not_before <= datetime.now(UTC) < leaf.not_after:
-        words = f"{quoted(path)} is valid from {leaf.not_before} to {leaf.not_after}, which is not now"
+        words = f"{quoted(path)} is valid from {moment(leaf.not_before)} to {moment(leaf.not_after)}, which is not now"
         raise Unfit(words, hint="sign with a certificate that is valid: nobody accepts a signature by another")
     return der or b""
 

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+from otaopenssl.errors import moment
 from otaopenssl.outputs import CertificateReport, serial_hex
 
 _SECONDS_AN_HOUR = 3600
@@ -47,11 +48,6 @@ def rows(report: CertificateReport) -> dict[str, str]:
 def valid_until(certificate: Expiring, now: datetime | None = None) -> str:
     """When the certificate expires, in UTC, and how far that is from now."""
     return f"{moment(certificate.not_after)} ({time_left(certificate.not_after, now or datetime.now(UTC))})"
-
-
-def moment(when: datetime) -> str:
-    """A moment for people, in UTC to the second."""
-    return f"{when.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def time_left(not_after: datetime, now: datetime) -> str:

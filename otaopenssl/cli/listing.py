@@ -8,12 +8,11 @@ from typing import NamedTuple
 
 from otaopenssl.cli import session, terminal
 from otaopenssl.cli.defaults import Defaults
-from otaopenssl.cli.facts import moment
 from otaopenssl.cli.numbers import number
 from otaopenssl.cli.options import Running
 from otaopenssl.device_files import naming_of
 from otaopenssl.device_index import stock
-from otaopenssl.errors import BadInput, Failed, raise_all, reason
+from otaopenssl.errors import BadInput, Failed, moment, raise_all, reason
 from otaopenssl.ids import parse_server_name
 from otaopenssl.inventory import Listed, Selection, State
 from otaopenssl.layout import Server

@@ -10,12 +10,12 @@ from otaopenssl import verify as verifies
 from otaopenssl.cli import gating, session, terminal
 from otaopenssl.cli.auditing import trusted
 from otaopenssl.cli.defaults import Defaults
-from otaopenssl.cli.facts import moment, time_left
+from otaopenssl.cli.facts import time_left
 from otaopenssl.cli.numbers import jobs_of
 from otaopenssl.cli.options import Running
 from otaopenssl.cli.progress import Progress, progress
 from otaopenssl.doctor_check import Subject
-from otaopenssl.errors import raise_all
+from otaopenssl.errors import moment, raise_all
 from otaopenssl.findings import Severity
 from otaopenssl.fleet_page import Page, PageOrder
 from otaopenssl.ids import parse_server_name
