@@ -11,10 +11,12 @@ from otaopenssl.errors import quoted, reason
 from otaopenssl.findings import Code, Fault
 from otaopenssl.layout import GATEWAY_ROOT_NAME
 from otaopenssl.output_rules import Written, written
-from otaopenssl.outputs import CERTIFICATE, expected_label, is_whole_der, without_blocks
+from otaopenssl.outputs import CERTIFICATE, expected_label, is_encrypted, is_whole_der, without_blocks
 
 _PRIVATE = 0o077
 _PRIVATE_LABEL = b"PRIVATE KEY-----"
+# Where one of these is told of a file openssl need not be asked about it.
+_BREAKING = (Code.PEM_MALFORMED, Code.PEM_LABEL, Code.KEY_UNUSABLE)
 _WRITABLE_BY_ALL_OR_EXECUTABLE = 0o113 | stat.S_ISUID | stat.S_ISGID
 
 
@@ -45,11 +47,8 @@ class Files:
             found = path.lstat()
         except OSError as error:
             is_missing = isinstance(error, FileNotFoundError)
-            yield (
-                (Code.FILE_MISSING, f"{name} is missing")
-                if is_missing
-                else (Code.FILE_UNREADABLE, f"{name} cannot be looked at: {reason(error)}")
-            )
+            code = Code.FILE_MISSING if is_missing else Code.FILE_UNREADABLE
+            yield code, f"{name} {'is missing' if is_missing else f'cannot be looked at: {reason(error)}'}"
             return
         if not stat.S_ISREG(found.st_mode):
             yield Code.FILE_KIND, f"{name} is {_kind(found.st_mode)}, expected a regular file"
@@ -89,14 +88,16 @@ class Files:
         if label is None and file.role is not Role.JOINED:
             # A text of the team's own may write it in any form; openssl tells what it is.
             if b"-----BEGIN" in content:
-                yield from pem_faults(file.name, found, None, is_one=False)
+                faults = pem_faults(file.name, found, None, is_one=False)
+                # It may well encrypt a key.
+                yield from (fault for fault in faults if fault[0] is not Code.KEY_UNUSABLE)
             self.sound[file.name] = found
             return
-        faults = list(pem_faults(file.name, found, label, is_one=label is not None))
-        is_broken = any(code in (Code.PEM_MALFORMED, Code.PEM_LABEL) for code, _ in faults)
+        told = list(pem_faults(file.name, found, label, is_one=label is not None))
+        is_broken = any(code in _BREAKING for code, _ in told)
         if label is not None and not is_broken and not step.has("-text") and without_blocks(content).strip():
-            faults.append((Code.PEM_EXTRA, f"{file.name} holds more than a PEM block"))
-        yield from faults
+            told.append((Code.PEM_EXTRA, f"{file.name} holds more than a PEM block"))
+        yield from told
         if not is_broken:
             self.sound[file.name] = found
 
@@ -143,7 +144,7 @@ def pem_faults(name: str, found: Written, label: str | None, *, is_one: bool) ->
         if label is not None and block.label != label:
             yield Code.PEM_LABEL, f"{name} holds {block.label}, expected {label}"
             return
-        if b"Proc-Type: 4,ENCRYPTED" in block.text:
+        if is_encrypted(block.text):
             yield Code.KEY_UNUSABLE, f"{name} is encrypted"
             return
         if not is_whole_der(block.der):

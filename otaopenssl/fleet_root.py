@@ -20,6 +20,7 @@ from otaopenssl.outputs import (
     CLIENT_AUTH,
     ENCRYPTED_KEY,
     CertificateReport,
+    is_encrypted,
     is_key_of,
     is_whole_der,
     pem_blocks,
@@ -146,7 +147,7 @@ def _check_key_file(server: Server) -> None:
     content = _read(server.ca_key_path, shown)
     blocks = pem_blocks(content)
     labels = [block.label for block in blocks]
-    if ENCRYPTED_KEY in labels or b"Proc-Type: 4,ENCRYPTED" in content:
+    if ENCRYPTED_KEY in labels or is_encrypted(content):
         raise Unfit(
             f"{shown} is encrypted, and the audited commands give no passphrase",
             hint="decrypt it into a file of mode 0600: openssl pkcs8 -topk8 -nocrypt",

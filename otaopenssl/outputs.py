@@ -57,6 +57,11 @@ def is_public_pem(content: bytes, blocks: Sequence[PemBlock]) -> bool:
     return is_public and not without_blocks(content).strip()
 
 
+def is_encrypted(pem: bytes) -> bool:
+    """Whether there is a key in PEM that is encrypted in the way of before PKCS#8 (RFC 1421)."""
+    return b"Proc-Type: 4,ENCRYPTED" in pem
+
+
 def without_blocks(content: bytes) -> bytes:
     """What a file holds besides its PEM blocks."""
     return _BLOCK.sub(b"", content)
