@@ -64,7 +64,7 @@ def ca_findings(cas: Sequence[CertificateReport], now: datetime) -> Iterator[Fau
 def _ca_faults(report: CertificateReport, now: datetime) -> Iterator[Fault]:
     if not report.may_sign_certificates:
         yield Code.CA_NOT_A_CA, "is no CA certificate: nobody trusts what it has signed"
-    if report.extended_key_usage is not None and CLIENT_AUTH not in report.extended_key_usage:
+    if report.forbids_clients:
         shown = _usage(report.extended_key_usage, is_critical=report.extended_key_usage_is_critical)
         words = f"has the extended key usage {shown}, expected '{CLIENT_AUTH}' in it, or none"
         yield Code.CA_PURPOSE, f"{words}: an OpenSSL gateway refuses every device under it"

@@ -4,11 +4,11 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from otaopenssl.complaints import first_complaint
 from otaopenssl.device_files import Role
 from otaopenssl.outputs import CertificateReport, PemBlock, name_parts, parse_certificate_report, pem_blocks
 from otaopenssl.questions import CERTIFICATE_FACTS, KEY_CHECK, REQUEST_CHECK, SHOWN_FACTS
-from otaopenssl.runner import Finished, Runner, describe_statuses
+from otaopenssl.reports import why_unread
+from otaopenssl.runner import Finished, Runner
 
 _PUBLIC_KEY = "PUBLIC KEY"
 STANDARD_INPUT = "/dev/stdin"
@@ -113,9 +113,7 @@ def _public_key(finished: Finished) -> bytes | None:
 
 
 def _why(finished: Finished) -> str:
-    if min(finished.statuses) < 0:
-        return f"it {describe_statuses(finished)}"
-    return first_complaint(finished.stderr) or "what it prints of it cannot be understood"
+    return why_unread(finished, "what it prints of it cannot be understood")
 
 
 def _both(finished: Finished) -> bytes:

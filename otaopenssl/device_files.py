@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from otaopenssl.ids import DeviceID, is_device_id
+from otaopenssl.ids import DeviceID, is_accepted, parse_device_id
 from otaopenssl.layout import CERTIFICATE_NAME, GATEWAY_ROOT_NAME, KEY_NAME
 from otaopenssl.shellwords import Place
 from otaopenssl.steps import BoundStep, Text
@@ -72,7 +72,7 @@ class Naming(NamedTuple):
         for name in set(names) - self.fixed:
             for prefix, suffix in self.patterns:
                 device_id = name.removeprefix(prefix).removesuffix(suffix)
-                if f"{prefix}{device_id}{suffix}" == name and is_device_id(device_id):
+                if f"{prefix}{device_id}{suffix}" == name and is_accepted(parse_device_id, device_id):
                     counts[device_id] = counts.get(device_id, 0) + 1
         if not counts:
             return None

@@ -46,9 +46,14 @@ def judged(runner: Runner, server: Server, path: str) -> Verdict:
         return Verdict(is_accepted=True)
     if min(said.statuses) < 0:
         return Verdict(is_accepted=False, broken=failure("verify", said))
+    return refusal(said) or Verdict(is_accepted=False, words="it is not a device's that ca.crt has signed")
+
+
+def refusal(said: Finished) -> Verdict | None:
+    """Why ``openssl verify`` refuses a certificate, by the first error that it prints; None where it prints none."""
     why = re.search(rb"^error (\d+) at (\d+) depth lookup: ?(.*)", said.stdout + said.stderr, re.MULTILINE)
     if why is None:
-        return Verdict(is_accepted=False, words="it is not a device's that ca.crt has signed")
+        return None
     return Verdict(is_accepted=False, error=int(why[1]), depth=int(why[2]), words=why[3].decode("ascii", "replace"))
 
 

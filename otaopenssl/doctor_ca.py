@@ -1,14 +1,14 @@
 """Checks of the fleet root CA: what it is, how long it lasts, and what gateways make of it."""
 
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from otaopenssl.der import element
+from otaopenssl.device_verdicts import refusal
 from otaopenssl.doctor_check import Check, Look, Subject, judged, not_tried, ok, problem, warning
 from otaopenssl.durable import read_bounded
 from otaopenssl.errors import Error
 from otaopenssl.fleet_root import FleetRoot, untimely
+from otaopenssl.key_kind import key_kind
 from otaopenssl.leaf import parse_leaf
 from otaopenssl.outputs import CertificateReport, pem_blocks
 from otaopenssl.questions import SELF_SIGNED_CHECK
@@ -20,9 +20,7 @@ from otaopenssl.texts import Procedure
 # x509(1), -days: how long certificates are valid where a text does not say it.
 _DEFAULT_DAYS = 30
 _GUIDE_DAYS = 365
-# The algorithm of an EC key on P-256, in DER (RFC 5480, 2.1.1).
-_P256 = bytes.fromhex("301306072a8648ce3d020106082a8648ce3d030107")
-
+_GUIDE_KEY = "EC P-256"
 # The extension's type, in DER (RFC 5280, 4.2.1.10).
 _NAME_CONSTRAINTS = bytes.fromhex("0603551d1e")
 # X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, and the same of the one that is local (openssl-verification-options(1)).
@@ -50,11 +48,11 @@ def _trust(subject: Subject, name: str) -> Check:
     path = subject.server.ca_crt_path
     finished = runner.ask(SELF_SIGNED_CHECK, path, cwd=subject.server.project_dir)
     if not finished.is_good:
-        why = re.search(rb"^error (\d+) at \d+ depth lookup: ?(.*)", finished.stdout + finished.stderr, re.MULTILINE)
+        why = refusal(finished)
         if why is None:
             raise unread(finished, subject.server.shown(path))
-        words = f"openssl verifies nothing by it: error {int(why[1])}, {why[2].decode('utf-8', 'replace').strip()}"
-        if int(why[1]) in _WITHOUT_ROOT:
+        words = f"openssl verifies nothing by it: error {why.error}, {why.words.strip()}"
+        if why.error in _WITHOUT_ROOT:
             words = "it is not self-signed: a gateway that has it alone refuses every device"
             return warning(name, words, f"give the gateway the CAs above it as well, and {_TRY}")
         return problem(name, words, "put a fit fleet root CA in its place")
@@ -93,21 +91,20 @@ def _key_type(subject: Subject, name: str) -> Check:
     report = _report(subject)
     if report is None:
         return _without_report(subject, name)
-    if _is_p256(read_bounded(subject.server.ca_crt_path)):
-        return ok(name, "EC P-256, as the guide's")
+    if _key_kind(read_bounded(subject.server.ca_crt_path)) == _GUIDE_KEY:
+        return ok(name, f"{_GUIDE_KEY}, as the guide's")
     bits = "" if report.key_bits is None else f" of {report.key_bits} bits"
-    words = f"{report.key_algorithm}{bits}, expected EC P-256 as the guide's"
+    words = f"{report.key_algorithm}{bits}, expected {_GUIDE_KEY} as the guide's"
     return warning(name, words, _TRY)
 
 
-def _is_p256(content: bytes) -> bool:
-    """Whether the key of a certificate in PEM is an EC key on P-256; a curve of the same size is another."""
+def _key_kind(content: bytes) -> str | None:
+    """The kind of the key of a certificate in PEM; a curve of the same size is another."""
     blocks = pem_blocks(content)
     try:
-        sequence = element(parse_leaf(blocks[0].der or b"" if blocks else b"").public_key)
+        return key_kind(parse_leaf(blocks[0].der or b"" if blocks else b"").public_key)
     except ValueError:
-        return False
-    return sequence.content.startswith(_P256)
+        return None
 
 
 def _revocation(subject: Subject, name: str) -> Check:

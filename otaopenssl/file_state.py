@@ -25,6 +25,18 @@ def is_roots_alone(directory: Path) -> bool:
     return found.st_uid == 0 and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
+def is_there(path: Path) -> bool:
+    """Whether anything has that name, a link that leads nowhere included.
+
+    Raises OSError where that is not to be seen: it is not the same as no.
+    """
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
 def state_of(path: Path) -> FileState | None:
     """The state of a file; None of one that is not there, or cannot be looked at."""
     try:

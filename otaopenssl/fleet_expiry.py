@@ -5,10 +5,8 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime
 from typing import NamedTuple
 
-from otaopenssl.inventory import Listed, Selection, State
+from otaopenssl.inventory import SOON_DAYS, Listed, Selection, State
 from otaopenssl.stock import Stocked
-
-SOON_DAYS = 30
 
 
 class FleetExpiry(NamedTuple):

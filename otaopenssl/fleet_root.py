@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from otaopenssl.durable import read_bounded
 from otaopenssl.errors import Error, Failed, Unfit, moment, quoted, raise_all, reason
-from otaopenssl.file_state import state_of
+from otaopenssl.file_state import is_there, state_of
 from otaopenssl.layout import Server
 from otaopenssl.leaf import parse_leaf
 from otaopenssl.output_rules import Written, written
@@ -66,10 +66,10 @@ def examine(server: Server, runner: Runner | None) -> tuple[FleetRoot | None, li
     """
     where = quoted(server.shown(server.devices_dir))
     try:
-        is_there = any(map(_is_there, (server.ca_key_path, server.ca_crt_path)))
+        has_any = any(map(is_there, (server.ca_key_path, server.ca_crt_path)))
     except OSError as error:
         return None, [Unfit(f"{where} cannot be read: {reason(error)}", hint="check its owner and mode")]
-    if not is_there:
+    if not has_any:
         return None, [
             Unfit(f"no fleet root CA in {where}", hint="run 'otaopenssl root' first, or put ca.key and ca.crt there")
         ]
@@ -118,15 +118,6 @@ def read_certificate(server: Server) -> Written:
         what = f"a PEM file of {blocks[0].label}" if blocks and blocks[0].label != CERTIFICATE else "something else"
         raise Unfit(f"{shown} is {what}, expected a PEM certificate", hint=_ANOTHER_HINT)
     return found
-
-
-def _is_there(path: Path) -> bool:
-    """Whether anything has that name. Raises OSError where that is not to be seen: it is not the same as no."""
-    try:
-        path.lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    return True
 
 
 def _state(path: Path) -> _State | None:
@@ -201,11 +192,11 @@ def _unfitness(server: Server, report: CertificateReport) -> list[Error]:
     found = untimely(server, report)
     if not report.may_sign_certificates:
         found.append(Unfit(f"{shown} is no CA certificate: it may not sign certificates", hint=_ANOTHER_HINT))
-    if report.extended_key_usage is not None and CLIENT_AUTH not in report.extended_key_usage:
+    if report.forbids_clients:
         found.append(
             Unfit(
                 f"{shown} is not fit for client certificates: its extended key usage is"
-                f" '{', '.join(report.extended_key_usage)}', expected '{CLIENT_AUTH}' or none;"
+                f" '{', '.join(report.extended_key_usage or ())}', expected '{CLIENT_AUTH}' or none;"
                 " an OpenSSL gateway refuses every device under it (unsuitable certificate purpose)",
                 hint=_ANOTHER_HINT,
             )

@@ -12,11 +12,6 @@ _DIGEST_BYTES = (20, 32)
 _EXTENDED = 0x4000
 
 
-def is_tracked(index: bytes, path: bytes) -> bool:
-    """Whether a file is in the index, by its path from the top of the work tree. Raises as ``tracked_names``."""
-    return path in tracked_names(index)
-
-
 def tracked_names(index: bytes) -> frozenset[bytes]:
     """The files in the index, by their paths from the top of the work tree; of a link git keeps no content.
 

@@ -41,11 +41,6 @@ class Found(NamedTuple):
     inside: Path
 
 
-def standing(path: Path) -> Standing:
-    """How a file, which need not be there, stands to the repositories around it: see ``found``."""
-    return found(path).standing
-
-
 def found(path: Path) -> Found:
     """How a file, which need not be there, stands to the repositories around it.
 

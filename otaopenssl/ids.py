@@ -5,6 +5,7 @@ Each checked value is a type of its own, so that an unchecked string cannot beco
 
 import re
 import uuid
+from collections.abc import Callable
 from typing import NamedTuple, NewType
 
 from otaopenssl.errors import BadInput, quoted
@@ -60,9 +61,13 @@ def parse_device_id(value: str) -> DeviceID:
     return DeviceID(value)
 
 
-def is_device_id(value: str) -> bool:
-    """Whether the value can be a device ID."""
-    return _ID.fullmatch(value) is not None
+def is_accepted(parse: Callable[[str], object], value: str) -> bool:
+    """Whether one of the functions here accepts the value."""
+    try:
+        parse(value)
+    except BadInput:
+        return False
+    return True
 
 
 def parse_server_name(value: str) -> ServerName:

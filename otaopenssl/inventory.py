@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from otaopenssl.stock import Stocked
 
+# Of a year, as the guide's certificates are valid.
+SOON_DAYS = 30
 _LAST = datetime.max.replace(tzinfo=UTC)
 
 

@@ -137,6 +137,11 @@ class CertificateReport(NamedTuple):
         return tuple(value.strip(" ") for name, _, value in parts if name.strip(" ") == "CN")
 
     @property
+    def forbids_clients(self) -> bool:
+        """Whether a CA's extended key usage leaves out clients: OpenSSL then refuses each that it has signed."""
+        return self.extended_key_usage is not None and CLIENT_AUTH not in self.extended_key_usage
+
+    @property
     def may_sign_certificates(self) -> bool:
         """Whether OpenSSL takes the certificate for a CA (x509v3 check_ca): by its flag, else by age or key usage."""
         if self.key_usage is not None and "Certificate Sign" not in self.key_usage:

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from otaopenssl.doctor_check import State
 from otaopenssl.findings import Severity
-from otaopenssl.fleet_expiry import SOON_DAYS
 from otaopenssl.fleet_page import Page
+from otaopenssl.inventory import SOON_DAYS
 
 
 class Trouble(NamedTuple):

@@ -28,12 +28,18 @@ def read_report(finished: Finished, shown: str) -> CertificateReport:
 
 def unread(finished: Finished, shown: str) -> Failed:
     """The error for a file that openssl could not read, or that it broke down over."""
-    said = first_complaint(finished.stderr) or "its report cannot be read"
+    said = why_unread(finished, "its report cannot be read")
     hint = f"the command was: {finished.shown()}"
     if min(finished.statuses) < 0:
-        said = f"it {describe_statuses(finished)}"
         hint = f"check which openssl runs; {hint}"
     return Failed(f"openssl cannot read {quoted(shown)}: {said}", hint=hint)
+
+
+def why_unread(finished: Finished, otherwise: str) -> str:
+    """What openssl says of why it could not read a file, or that it broke down; ``otherwise`` where it says nothing."""
+    if min(finished.statuses) < 0:
+        return f"it {describe_statuses(finished)}"
+    return first_complaint(finished.stderr) or otherwise
 
 
 def _text(finished: Finished) -> str:

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from otaopenssl.device_files import Naming
 from otaopenssl.digest import sha256
 from otaopenssl.durable import read_bounded
-from otaopenssl.errors import BadInput, Unfit, quoted, reason
-from otaopenssl.ids import parse_device_uuid
+from otaopenssl.errors import Unfit, quoted, reason
+from otaopenssl.ids import is_accepted, parse_device_uuid
 from otaopenssl.layout import CERTIFICATE_NAME, Server
 from otaopenssl.leaf import Leaf, parse_leaf
 from otaopenssl.outputs import CERTIFICATE, pem_blocks
@@ -40,7 +40,7 @@ def device_names(server: Server) -> list[str]:
 
     What is not named as a device is none. Raises Unfit where the devices directory is not there or cannot be read.
     """
-    return sorted(entry.name for entry in _entries(server) if _is_device(entry.name))
+    return sorted(entry.name for entry in _entries(server) if is_accepted(parse_device_uuid, entry.name))
 
 
 def misnamed(server: Server) -> list[str]:
@@ -48,10 +48,8 @@ def misnamed(server: Server) -> list[str]:
 
     Raises Unfit as ``device_names`` does.
     """
-    names = (entry.name for entry in _entries(server) if not entry.is_symlink())
-    return sorted(
-        name for name in names if not name.startswith(".") and name not in _NO_STRANGERS and not _is_device(name)
-    )
+    names = (entry.name for entry in _entries(server) if not entry.is_symlink() and not entry.name.startswith("."))
+    return sorted(name for name in names if name not in _NO_STRANGERS and not is_accepted(parse_device_uuid, name))
 
 
 def read_device(server: Server, name: str, naming: Naming) -> Stocked:
@@ -114,11 +112,3 @@ def _is_link_to_no_file(entry: "os.DirEntry[str]") -> bool:
     except OSError:
         # A loop, or one that leads through a file.
         return True
-
-
-def _is_device(name: str) -> bool:
-    try:
-        parse_device_uuid(name)
-    except BadInput:
-        return False
-    return True

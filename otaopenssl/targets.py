@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from otaopenssl.errors import BadInput, Unfit, quoted, reason
+from otaopenssl.file_state import is_there
 from otaopenssl.ids import parse_device_uuid
 from otaopenssl.layout import CERTIFICATE_NAME, KEY_NAME, Server
 
@@ -45,10 +46,7 @@ def device_directory(server: Server, target: str) -> Path:
 
 def _is_there(path: Path, shown: str) -> bool:
     try:
-        path.lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        return False
+        return is_there(path)
     except OSError as error:
         words = f"{quoted(shown)} cannot be looked at: {reason(error)}"
         raise Unfit(words, hint="check the owner and mode of the directories above") from error
-    return True

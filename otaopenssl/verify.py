@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -67,6 +67,24 @@ class VerifyOrder(NamedTuple):
         return sum(self.severity(finding) is Severity.FAULT for finding in checked.findings)
 
 
+class Tally:
+    """How many devices were checked so far, how many of them have a fault, and how many faults there are in all."""
+
+    def __init__(self, order: VerifyOrder) -> None:
+        self._order = order
+        self.devices = 0
+        self.faulty = 0
+        self.faults = 0
+
+    def add(self, checked: Sequence[Checked]) -> None:
+        """Count what was found next."""
+        for one in checked:
+            faults = self._order.faults(one)
+            self.faults += faults
+            self.devices += one.is_device
+            self.faulty += one.is_device and faults > 0
+
+
 class Verified(NamedTuple):
     """How many devices were verified, how many faults were found in all, and how many of the devices have one."""
 
@@ -96,15 +114,11 @@ def verify(order: VerifyOrder, launch: Launch, tell: Callable[[Sequence[Checked]
         found += [
             Checked(name, [Finding(name, Code.DIRECTORY_NAME, words)], is_device=False) for name in misnamed(server)
         ]
-    faults = faulty = 0
-    if found:
-        faults += sum(map(order.faults, found))
-        tell(found)
-    for checked in _through(standard, paths, runner, order.jobs):
-        faults += sum(map(order.faults, checked))
-        faulty += sum(order.faults(one) > 0 for one in checked)
+    tally = Tally(order)
+    for checked in chain([found] if found else [], _through(standard, paths, runner, order.jobs)):
+        tally.add(checked)
         tell(checked)
-    return Verified(len(paths), faults, faulty)
+    return Verified(tally.devices, tally.faults, tally.faulty)
 
 
 def questions(order: VerifyOrder) -> list[tuple[str, ...]]:

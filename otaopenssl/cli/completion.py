@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 
 import typer
@@ -19,7 +19,7 @@ from otaopenssl.cli import session, terminal
 from otaopenssl.cli.defaults import Defaults
 from otaopenssl.cli.options import COMPLETION_VARIABLE, Place, Running
 from otaopenssl.errors import BadInput, Error, Unfit, quoted
-from otaopenssl.ids import parse_device_uuid, parse_server_name
+from otaopenssl.ids import is_accepted, parse_device_uuid, parse_server_name
 from otaopenssl.layout import Server
 
 MOST_PROPOSALS = 100
@@ -157,14 +157,14 @@ def _of_project(propose: Propose) -> Propose:
 @_of_project
 def device_uuids(context: typer.Context, begun: str) -> list[str]:
     """The devices of the project whose UUID begins so."""
-    return _names(_server(context).devices_dir, begun, _is_accepted_by(parse_device_uuid))
+    return _names(_server(context).devices_dir, begun, partial(is_accepted, parse_device_uuid))
 
 
 @_of_project
 def server_names(context: typer.Context, begun: str) -> list[str]:
     """The directories of the project that hold devices."""
     here = _project_dir(context)
-    is_name = _is_accepted_by(parse_server_name)
+    is_name = partial(is_accepted, parse_server_name)
     return _names(here, begun, lambda name: is_name(name) and (here / name / "devices").is_dir())
 
 
@@ -204,17 +204,6 @@ def _directories(directory: Path, begun: str) -> Iterator[str]:
         for entry in entries:
             if entry.name.startswith(begun) and _PLAIN_NAME.fullmatch(entry.name) and entry.is_dir():
                 yield entry.name
-
-
-def _is_accepted_by(parse: Callable[[str], object]) -> Callable[[str], bool]:
-    def is_accepted(name: str) -> bool:
-        try:
-            parse(name)
-        except BadInput:
-            return False
-        return True
-
-    return is_accepted
 
 
 def _server(context: typer.Context) -> Server:

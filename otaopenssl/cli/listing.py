@@ -14,14 +14,12 @@ from otaopenssl.device_files import naming_of
 from otaopenssl.device_index import stock
 from otaopenssl.errors import BadInput, Failed, moment, raise_all, reason
 from otaopenssl.ids import parse_server_name
-from otaopenssl.inventory import Listed, Selection, State
+from otaopenssl.inventory import SOON_DAYS, Listed, Selection, State
 from otaopenssl.layout import Server
 from otaopenssl.outputs import serial_hex
 from otaopenssl.stock import ends_of
 
 _MOST_DAYS = 36_500
-# Of a year, as the guide's certificates are valid.
-_SOON_DAYS = 30
 _HEAD = ("uuid", "device ID", "serial number", "not after", "days left", "state")
 
 
@@ -117,7 +115,7 @@ def _cells(one: Listed) -> tuple[str | terminal.Marked, ...]:
 def _mark(one: Listed) -> terminal.State:
     if one.state is not State.VALID:
         return terminal.State.PROBLEM
-    is_soon = one.days_left is not None and one.days_left < _SOON_DAYS
+    is_soon = one.days_left is not None and one.days_left < SOON_DAYS
     return terminal.State.WARNING if is_soon else terminal.State.OK
 
 

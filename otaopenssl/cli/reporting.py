@@ -16,14 +16,13 @@ from otaopenssl.cli.options import Running
 from otaopenssl.cli.progress import Progress, progress
 from otaopenssl.doctor_check import Subject
 from otaopenssl.errors import moment, raise_all
-from otaopenssl.findings import Severity
 from otaopenssl.fleet_page import Page, PageOrder
 from otaopenssl.ids import parse_server_name
 from otaopenssl.layout import Server
 from otaopenssl.outputs import serial_hex
 from otaopenssl.program import Launch
 from otaopenssl.render import Verbatim, render_page
-from otaopenssl.verify import Checked, VerifyOrder
+from otaopenssl.verify import Checked, Tally, VerifyOrder
 
 _TEMPLATE = "report.html"
 _FILE_NAME = "report.html"
@@ -60,7 +59,7 @@ def report(running: Running, options: Reporting) -> None:
     launch = gating.launcher(running, server, permission)
     page_order = _order(running, order, trust, launch)
     with progress(total) as bar:
-        page = fleet_page.fleet_page(page_order, launch, _Told(bar).tell)
+        page = fleet_page.fleet_page(page_order, launch, _Told(bar, order).tell)
     content = _rendered(page)
     if out is None:
         terminal.result(content.decode("utf-8"))
@@ -72,16 +71,13 @@ def report(running: Running, options: Reporting) -> None:
 class _Told:
     """Shows how many devices are verified, and how many of them have faults."""
 
-    def __init__(self, shown: Progress) -> None:
+    def __init__(self, shown: Progress, order: VerifyOrder) -> None:
         self._shown = shown
-        self._done = 0
-        self._faulty = 0
+        self._tally = Tally(order)
 
     def tell(self, checked: Sequence[Checked]) -> None:
-        self._done += len(checked)
-        for one in checked:
-            self._faulty += any(finding.code.severity is Severity.FAULT for finding in one.findings)
-        self._shown.show(self._done, self._faulty)
+        self._tally.add(checked)
+        self._shown.show(self._tally.devices, self._tally.faulty)
 
 
 def _place(running: Running, options: Reporting) -> tuple[Server, Path | None]:

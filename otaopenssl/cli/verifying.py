@@ -16,7 +16,7 @@ from otaopenssl.findings import Code, Finding, Severity
 from otaopenssl.ids import parse_server_name
 from otaopenssl.layout import Server
 from otaopenssl.targets import device_directory
-from otaopenssl.verify import Checked, Verified, VerifyOrder
+from otaopenssl.verify import Checked, Tally, Verified, VerifyOrder
 
 _WIDEST_UUID = 36
 _WIDEST_CODE = max(map(len, Code))
@@ -68,8 +68,7 @@ class _Told:
         self._shown = shown
         self._order = order
         self._is_printing = is_printing
-        self._done = 0
-        self._faulty = 0
+        self._tally = Tally(order)
         self.checked: list[Checked] = []
         self.warned: dict[Code, int] = {}
 
@@ -83,12 +82,11 @@ class _Told:
             for code in counted:
                 self.warned[code] = self.warned.get(code, 0) + 1
             rows += [_row(finding, self._order) for finding in one.findings if finding.code not in counted]
-            self._done += one.is_device
-            self._faulty += one.is_device and self._order.faults(one) > 0
         if self._is_printing and rows:
             self._print(rows)
+        self._tally.add(checked)
         if self._shown is not None:
-            self._shown.show(self._done, self._faulty)
+            self._shown.show(self._tally.devices, self._tally.faulty)
 
     def _is_warning(self, finding: Finding) -> bool:
         return self._order.severity(finding) is Severity.WARNING
