@@ -44,12 +44,6 @@ class Issuance(NamedTuple):
         """The values of the places of device.sh."""
         return self.server.device_places(identity.uuid, identity.device_id)
 
-    def steps(self, identity: Identity) -> list[BoundStep]:
-        """All that is carried out for a device, the gateway's text included."""
-        places = self.places(identity)
-        steps = [step.bind(places) for step in self.text.steps]
-        return steps if self.fetching is None else [*steps, *self.fetching.steps(places)]
-
 
 class Made(NamedTuple):
     """A device that was published: openssl's report of its certificate, what is told of it, and what a gateway sent."""

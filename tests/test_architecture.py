@@ -19,14 +19,14 @@ address departures der digest elf expiry_plot file_state findings git_ignore git
 resources shellwords statement strict_json
 approval cnf environment key_kind layout leaf outputs render settings steps
 chain complaints device_files durable leaf_rules output_rules procedure providers targets
-answer attempt room runner text_rules
+answer attempt room runner signing_steps text_rules
 credentials git_tree id_list locks measured page_file policy program reports script signing stock texts
 wholeness
 device_answers device_index device_verdicts file_rules included inventory twins
 belonging certificate_rules gateway_root_rules
-account approvers builds configs dsse file_system fleet_expiry fleet_root plan records
-scratch serials server_directory vouching workbench
-doctor_check execution materials recovery
+account approvers builds configs dsse file_system fleet_expiry fleet_root plan records recorded_lines
+recorded_keys scratch serials server_directory vouching workbench
+doctor_check execution materials present_device recovery
 differences doctor_ca doctor_keys doctor_openssl doctor_owners doctor_place doctor_server gateway_root permission record
 rehearsal trials
 evidence gate gateway issuance proof server show statement_rules
