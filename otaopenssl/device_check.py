@@ -86,7 +86,7 @@ class DeviceCheck:
         self._wanted: tuple[DeviceFile, ...] = tuple(file for file in wanted if file.name not in absent)
         if absent:
             self._faults.append(
-                (Code.KEY_ELSEWHERE, f"{' and '.join(sorted(absent))} are not here: it is on the device")
+                (Code.KEY_ELSEWHERE, f"{' and '.join(sorted(absent))} are not here: the device has them alone")
             )
         self._links = links(steps)
         self._files = Files(path, self._wanted, owners)
