@@ -26,6 +26,14 @@ def sync_file(path: Path | str) -> None:
         os.close(descriptor)
 
 
+def sync_tree(directory: Path) -> None:
+    """Have the files in a directory and their names on the disk; directories in it are left out."""
+    for entry in os.scandir(directory):
+        if entry.is_file(follow_symlinks=False):
+            sync_file(entry.path)
+    sync_file(directory)
+
+
 def write_new(path: Path, *parts: bytes, more: Iterable[bytes] = ()) -> None:
     """Make the file ``path`` of the ``parts`` and what is ``more``, synced; it appears whole, its mode by the umask.
 

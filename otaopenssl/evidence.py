@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from otaopenssl import __version__, dsse, locks, scratch
+from otaopenssl import __version__, dsse, locks, previous, scratch
 from otaopenssl.account import Account, Result, timestamp
 from otaopenssl.approval import APPROVAL_NAME, SIGNATURES_NAME
 from otaopenssl.builds import OPENSSL_CNF, openssl_configs
@@ -48,13 +48,16 @@ class Keeping(NamedTuple):
 
 
 class Evidence:
-    """The evidence of one run; ``refusal`` is why it must not begin, where something was not approved."""
+    """The evidence of one run; ``refusal`` is why it must not begin, where something was not approved.
+
+    ``run_id`` stands in the names of its records.
+    """
 
     def __init__(self, keeping: Keeping, permission: Permission, refusal: Error | None = None) -> None:
         self._keeping = keeping
         self._permission = permission
         self._refusal = refusal
-        self._run_id = os.urandom(6).hex()
+        self.run_id = os.urandom(6).hex()
         self._started = datetime.now(UTC)
         self._record: Record | None = None
         self._records = 0
@@ -70,6 +73,7 @@ class Evidence:
         try:
             if self._refusal is not None:
                 raise self._refusal
+            previous.finish(self._keeping.server)
             yield
         except Error as error:
             is_told = self._records > 1 or (self._record is not None and self._record.lines.tree.size)
@@ -80,7 +84,7 @@ class Evidence:
             raise
         finally:
             with held():
-                if self._record is not None and parts(self._keeping.server, self._run_id):
+                if self._record is not None and parts(self._keeping.server, self.run_id):
                     # A worker that was given up may publish still: the next run seals the record, with what it tells.
                     self._record.let_go()
                 else:
@@ -144,7 +148,7 @@ class Evidence:
 
     def part_path(self) -> Path:
         """Where a worker may write down what it is about to publish."""
-        return part_path(self._keeping.server, self._run_id)
+        return part_path(self._keeping.server, self.run_id)
 
     def add(self, lines: Sequence[bytes]) -> None:
         """Have the lines in the record; where there is no server directory they are of nothing that was made."""
@@ -182,9 +186,11 @@ class Evidence:
         server = self._keeping.server
         with locks.hidden_folder(server.hidden_dir):
             check_chain(server)
+            # What the record of a dead run tells depends on it.
+            previous.finish_alone(server)
             seal_dead_runs(server, self._seal)
             self._records += 1
-            name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{self._run_id}"
+            name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{self.run_id}"
             name += f"-{self._records}" if self._records > 1 else ""
             self._record = begun(server, name, self._beginning(), self._copies())
 
@@ -221,7 +227,7 @@ class Evidence:
             if name in materials.texts
         ]
         return Beginning(
-            run_id=self._run_id,
+            run_id=self.run_id,
             command=self._keeping.command,
             places=self._keeping.places,
             procedure=materials.procedure or "",

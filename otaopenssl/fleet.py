@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Optional
 
 from otaopenssl import configs, plan, serials
@@ -18,6 +17,7 @@ from otaopenssl.account import Account, Result
 from otaopenssl.errors import Error, Failed, Interrupted, NotApproved
 from otaopenssl.evidence import Evidence, kept
 from otaopenssl.fleet_block import Block, Outcome, after_death, lost_ground, make_block
+from otaopenssl.fleet_summary import Summary
 from otaopenssl.id_list import IDList
 from otaopenssl.ids import Identity
 from otaopenssl.interrupts import held, hold_for_good
@@ -29,6 +29,7 @@ from otaopenssl.texts import Procedure
 
 if TYPE_CHECKING:
     from otaopenssl.gateway_root import GatewayOrder
+    from otaopenssl.renewal_source import RenewalSource
 
 # Small enough to end soon and to tell of devices as they finish, large enough to share out the cost of a workbench.
 _LARGEST_BLOCK = 16
@@ -39,9 +40,6 @@ _WAITING_BLOCKS = 2
 _SECONDS_BETWEEN_TELLING = 1.0
 # Where none of so many could be made, the others could not either.
 _TELLING_FAILURES = 20
-# So many failures and warnings are kept to be shown; all are counted.
-_MOST_FAILURES = 10_000
-_MOST_WARNINGS = 10
 
 # Is told what came of devices, in the order in which they finish, and at least about once a second; may raise an Error.
 Tell = Callable[[Sequence[Outcome]], None]
@@ -51,6 +49,7 @@ class FleetOrder(NamedTuple):
     """Which devices are to be made, and how.
 
     ``has_plan`` is for IDs that stand nowhere else: they are then written to a plan file before the first device.
+    ``renewal`` is for devices that are there, whose place new ones take.
     """
 
     server: Server
@@ -60,39 +59,11 @@ class FleetOrder(NamedTuple):
     has_plan: bool = False
     is_fail_fast: bool = False
     gateway: Optional["GatewayOrder"] = None
+    renewal: Optional["RenewalSource"] = None
 
-
-class Summary:
-    """What came of a fleet: how many devices were made, were there, failed.
-
-    ``failures`` and ``warnings`` are the first of many; ``stopped`` says why the rest was not tried, where something
-    stopped the fleet.
-    """
-
-    def __init__(self, quantity: int) -> None:
-        self.quantity = quantity
-        self.counts = dict.fromkeys(Result, 0)
-        self.failures: list[Outcome] = []
-        self.warnings: list[str] = []
-        self.plan_path: Path | None = None
-        self.stopped: Error | None = None
-        self.is_interrupted = False
-        self.seconds = 0.0
-
-    @property
-    def untried(self) -> int:
-        """How many devices nothing was tried for."""
-        return self.quantity - sum(self.counts.values())
-
-    def add(self, outcomes: Sequence[Outcome]) -> None:
-        """Count what came of devices."""
-        for outcome in outcomes:
-            self.counts[outcome.result] += 1
-            if outcome.result is Result.FAILED and len(self.failures) < _MOST_FAILURES:
-                self.failures.append(outcome)
-            for warning in outcome.warnings:
-                if warning not in self.warnings and len(self.warnings) < _MOST_WARNINGS:
-                    self.warnings.append(warning)
+    def is_to_make(self, identity: Identity) -> bool:
+        """Whether a device is not there, or is to be renewed."""
+        return self.renewal is not None or not os.path.lexists(self.server.device_path(identity.uuid))
 
 
 def make_fleet(
@@ -116,11 +87,11 @@ def _fleet(
     order: FleetOrder, launch: Launch, tell: Tell, executor: Executor | None, evidence: Evidence | None
 ) -> Summary:
     server, started = order.server, time.monotonic()
-    to_make = sum(not os.path.lexists(server.device_path(identity.uuid)) for identity in order.ids)
-    issuance, runner = prepared(server, order.procedure, order.gateway, launch, quantity=to_make)
+    to_make = sum(map(order.is_to_make, order.ids))
+    issuance, runner = prepared(server, order.procedure, order.gateway, launch, source=order.renewal, quantity=to_make)
     with configs.provided(server, issuance.text):
         if evidence is not None:
-            issuance = issuance._replace(watch=evidence.begin(runner))
+            issuance = issuance._replace(watch=evidence.begin(runner), run_id=evidence.run_id)
         run = _Run(order, issuance, tell, evidence)
         with run.begun():
             run.through(executor)
@@ -216,7 +187,7 @@ class _Run:
         to_make: list[Identity] = []
         there: list[Identity] = []
         while len(to_make) < size and len(there) < _LARGEST_LOOK and (one := next(self._identities, None)):
-            (there if os.path.lexists(server.device_path(one.uuid)) else to_make).append(one)
+            (to_make if self._order.is_to_make(one) else there).append(one)
         self._given_out += len(to_make) + len(there)
         if not to_make:
             return Block(self._issuance, (), 0, tuple(there)) if there else None

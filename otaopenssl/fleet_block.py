@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from itertools import count
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from otaopenssl import configs, locks, workbench
+from otaopenssl import configs, locks, previous, workbench
 from otaopenssl.account import Account, Result
 from otaopenssl.device_verdicts import Verdict, accepted_of, judged
 from otaopenssl.durable import check_writable, not_writable
@@ -17,6 +17,7 @@ from otaopenssl.ids import Identity
 from otaopenssl.interrupts import check
 from otaopenssl.issuance import Issuance, Made, issue
 from otaopenssl.layout import CERTIFICATE_NAME
+from otaopenssl.measured import certificate_digest
 from otaopenssl.present_device import whole_device
 from otaopenssl.record import Part
 from otaopenssl.room import check_room
@@ -24,9 +25,15 @@ from otaopenssl.runner import Runner
 from otaopenssl.wholeness import Issued, not_whole
 from otaopenssl.workbench import Workbench
 
+if TYPE_CHECKING:
+    from otaopenssl.replacing import Replaced
+
 
 class Outcome(NamedTuple):
-    """What came of one device: what is told of its certificate, or why there is none; and its line in a record."""
+    """What came of one device: what is told of its certificate, or why there is none; and its line in a record.
+
+    ``replaced`` is what was in its place before, where it was renewed.
+    """
 
     identity: Identity
     result: Result
@@ -35,6 +42,7 @@ class Outcome(NamedTuple):
     hint: str = ""
     warnings: tuple[str, ...] = ()
     line: bytes = b""
+    replaced: "Replaced | None" = None
 
     def told(self) -> bytes:
         """Its line in a record, which the worker has made of a device that it tried to make."""
@@ -115,6 +123,8 @@ def lost_ground(issuance: Issuance) -> list[Error]:
 
 def after_death(block: Block, identity: Identity, died: Error, written: Mapping[str, bytes]) -> Outcome:
     """What there is of a device whose worker has died; ``written`` is what that had in its part of the record."""
+    with suppress(Error):
+        previous.finish(block.issuance.server)
     if not os.path.lexists(block.issuance.server.device_path(identity.uuid)):
         return not_made(identity, died)
     try:
@@ -126,6 +136,8 @@ def after_death(block: Block, identity: Identity, died: Error, written: Mapping[
     if block.part_path is None:
         return found._replace(result=Result.MADE)
     line = written.get(found.issued.sha256)
+    if line is None and block.issuance.is_of_renewals:
+        return not_made(identity, died)
     # What the worker had not written down another run has made.
     return found if line is None else found._replace(result=Result.MADE, line=line)
 
@@ -204,9 +216,11 @@ def _made(
     server = issuance.server
     account = Account(identity, issuance.places(identity)["device_dir"])
     line = b""
+    told: Issued | None = None
 
     def commit(issued: Issued) -> None:
-        nonlocal line
+        nonlocal line, told
+        told = issued
         if part is not None:
             line = account.told(Result.MADE, issued)
             part.write(line)
@@ -219,12 +233,18 @@ def _made(
     except (Error, OSError) as error:
         problem = error
     else:
-        return Outcome(identity, Result.MADE, made.issued, warnings=made.warnings + _gateway_warnings(made), line=line)
+        warnings = made.warnings + _gateway_warnings(made)
+        return Outcome(identity, Result.MADE, made.issued, warnings=warnings, line=line, replaced=made.replaced)
     bench.discard_device(identity.uuid)
-    if os.path.lexists(server.device_path(identity.uuid)):
+    outcome = not_made(identity, problem)
+    if issuance.is_of_renewals:
+        there = server.device_path(identity.uuid) / CERTIFICATE_NAME
+        if told is not None and certificate_digest(there) == told.sha256:
+            # What went wrong after it was published does not make it one that failed.
+            return Outcome(identity, Result.MADE, told, warnings=(outcome.reason,), line=line)
+    elif os.path.lexists(server.device_path(identity.uuid)):
         # Another run has made it meanwhile.
         return next(_looked_at(issuance, [identity]))
-    outcome = not_made(identity, problem)
     return outcome if part is None else outcome._replace(line=account.told(Result.FAILED, reason=outcome.reason))
 
 

@@ -7,15 +7,23 @@ from otaopenssl.steps import Text
 
 
 class Given(NamedTuple):
-    """The steps to carry out, and the files that are there before, by their paths as commands name them."""
+    """The steps to carry out, and the files that are there before, by their paths as commands name them.
+
+    ``replaces`` are the files of the device whose place the new one is to take, by name; None where there is none.
+    """
 
     text: Text
     files: Mapping[str, bytes]
     warnings: tuple[str, ...] = ()
+    replaces: Mapping[str, bytes] | None = None
 
 
 class Source(Protocol):
     """Where a run's devices get their keys or CSRs from; plain, so that it can be sent to another process."""
+
+    @property
+    def is_of_renewals(self) -> bool:
+        """Whether the devices are there already, and new ones take their place."""
 
     def check(self, text: Text) -> None:
         """Raise BadInput unless devices can be made in this way by the text."""

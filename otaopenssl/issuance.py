@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple, Optional
 
 from otaopenssl import configs, fleet_root, serials, server_directory
 from otaopenssl.account import Account
+from otaopenssl.device_files import links
 from otaopenssl.errors import Error, Failed, Unfit, raise_all
 from otaopenssl.execution import Execution
 from otaopenssl.fleet_root import FleetRoot
@@ -25,15 +26,17 @@ from otaopenssl.wholeness import Issued, check_whole
 from otaopenssl.workbench import Workbench
 
 if TYPE_CHECKING:
-    # Most runs ask no gateway, and what that takes would be a part of a device's time.
+    # Most runs ask no gateway and renew nothing, and what that takes would be a part of a device's time.
     from otaopenssl.gateway_root import Fetched, Fetching, GatewayOrder
+    from otaopenssl.replacing import Replaced
 
 
 class Issuance(NamedTuple):
     """What is the same for every device of a run, found fit before the first one is made.
 
     ``source`` tells where keys or CSRs are from that are not made by the text; ``watch`` knows the files that must not
-    change meanwhile. It is plain, so that it can be sent to another process.
+    change meanwhile; ``run_id`` is of a run that leaves a record. It is plain, so that it can be sent to another
+    process.
     """
 
     server: Server
@@ -43,6 +46,12 @@ class Issuance(NamedTuple):
     fetching: Optional["Fetching"]
     source: Source | None = None
     watch: Watch | None = None
+    run_id: str = ""
+
+    @property
+    def is_of_renewals(self) -> bool:
+        """Whether the devices are there already, and new ones take their place."""
+        return self.source is not None and self.source.is_of_renewals
 
     def given(self, identity: Identity) -> Given:
         """What there is of a device before its first step, and the steps that are carried out for it."""
@@ -56,12 +65,16 @@ class Issuance(NamedTuple):
 
 
 class Made(NamedTuple):
-    """A device that was published: openssl's report of its certificate, what is told of it, and what a gateway sent."""
+    """A device that was published: openssl's report of its certificate, what is told of it, and what a gateway sent.
+
+    ``replaced`` is what was in its place before, where it was renewed.
+    """
 
     report: CertificateReport
     issued: Issued
     warnings: tuple[str, ...]
     gateway: Optional["Fetched"]
+    replaced: Optional["Replaced"] = None
 
 
 def prepared(
@@ -102,7 +115,7 @@ def issue(
     commit: Callable[[Issued], None],
     account: Account,
 ) -> Made:
-    """The device, published whole by one rename after every check has passed.
+    """The device, published whole by one rename, or exchange, after every check has passed.
 
     ``take_serial`` gives a serial number that nobody else gets, and is called as late as possible, since a number is
     used up even if the run then fails; ``commit`` is called just before the rename, and may still raise. What is done
@@ -133,8 +146,16 @@ def issue(
         raise Failed(words, hint="check which openssl runs, and the text: otaopenssl procedure show") from error
     execution.check_still_there()
     issuance.ca.check_unchanged(server)
+    warnings = (*given.warnings, *leaf_warnings(report, issuance.ca.report))
+    if given.replaces is not None:
+        from otaopenssl.replacing import Replacement, replace_device
+
+        linked = {name for name, _ in links(steps)}
+        has_key = bool(given.files)
+        one = Replacement(identity.uuid, issued.sha256, given.replaces, linked, has_key, issuance.run_id)
+        return Made(report, issued, warnings, fetched, replace_device(bench, one, runner, lambda: commit(issued)))
     bench.publish_device(identity.uuid, lambda: commit(issued))
-    return Made(report, issued, (*given.warnings, *leaf_warnings(report, issuance.ca.report)), fetched)
+    return Made(report, issued, warnings, fetched)
 
 
 def _ready(

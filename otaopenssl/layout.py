@@ -66,6 +66,11 @@ class Server(_Where):
         """Workbenches and the lock lie here; it is there only while a run is."""
         return self.server_dir / HIDDEN_DIR_NAME
 
+    @cached_property
+    def previous_dir(self) -> Path:
+        """The devices that were renewed, as they were before: ``UUID/TIME``."""
+        return self.server_dir / "previous"
+
     def device_path(self, uuid: DeviceUUID) -> Path:
         """The directory of a device."""
         return self.devices_dir / uuid

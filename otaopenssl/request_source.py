@@ -21,6 +21,11 @@ class OneRequest(NamedTuple):
     request: CertificateRequest
     shown: str
 
+    @property
+    def is_of_renewals(self) -> bool:
+        """No: its devices are new."""
+        return False
+
     def check(self, text: Text) -> None:
         """Raise BadInput unless the text can sign a CSR that it has not made."""
         from_request(text)
@@ -37,6 +42,11 @@ class RequestDirectory(NamedTuple):
 
     directory: Path
     shown: str
+
+    @property
+    def is_of_renewals(self) -> bool:
+        """No: its devices are new."""
+        return False
 
     def check(self, text: Text) -> None:
         """Raise BadInput unless the text can sign a CSR that it has not made."""

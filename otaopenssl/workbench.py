@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from otaopenssl import locks
-from otaopenssl.durable import not_writable, read_bounded, sync_file
+from otaopenssl import locks, previous
+from otaopenssl.durable import not_writable, read_bounded, sync_file, sync_tree
 from otaopenssl.errors import Unfit, quoted
 from otaopenssl.ids import DeviceUUID
 from otaopenssl.interrupts import held
@@ -74,7 +74,7 @@ class Workbench:
         """
         staged, real = self.staged.device_path(uuid), self.server.device_path(uuid)
         try:
-            _sync_tree(staged)
+            sync_tree(staged)
             with held():
                 if os.path.lexists(real):
                     raise device_exists(self.server, uuid)
@@ -109,7 +109,7 @@ class Workbench:
         linked: list[Path] = []
         with locks.hidden_folder(self.server.hidden_dir):
             try:
-                _sync_tree(staged_dir)
+                sync_tree(staged_dir)
                 commit()
                 for name in names:
                     # A link, unlike a rename, fails where the name is taken.
@@ -137,6 +137,7 @@ def opened(server: Server) -> Iterator[Workbench]:
         with locks.hidden_folder(server.hidden_dir):
             try:
                 _sweep(server.hidden_dir)
+                previous.finish_alone(server)
                 root.mkdir(mode=0o700)
                 life_lock = locks.take(root / _LIFE_LOCK)
                 bench = Workbench(server, root)
@@ -175,10 +176,3 @@ def _sweep(folder: Path) -> None:
     for path in dead(folder):
         # What an openssl of the dead run is still writing is left to the next run.
         shutil.rmtree(path, ignore_errors=True)
-
-
-def _sync_tree(directory: Path) -> None:
-    for entry in os.scandir(directory):
-        if entry.is_file(follow_symlinks=False):
-            sync_file(entry.path)
-    sync_file(directory)

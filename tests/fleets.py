@@ -13,7 +13,8 @@ from pathlib import Path
 
 from otaopenssl.environment import environment
 from otaopenssl.evidence import Evidence, Keeping
-from otaopenssl.fleet import FleetOrder, Summary, Tell, make_fleet
+from otaopenssl.fleet import FleetOrder, Tell, make_fleet
+from otaopenssl.fleet_summary import Summary
 from otaopenssl.gate import Intent, permitted
 from otaopenssl.program import launch
 from tests.conftest import Ran, write_program

@@ -15,25 +15,27 @@ ROWS = [
     row.split()
     for row in """
 errors
-address departures der digest elf expiry_plot file_state findings git_ignore git_index ids interrupts merkle questions
-resources shellwords statement strict_json
+address departures der digest elf exchange expiry_plot file_state findings git_ignore git_index ids interrupts merkle
+questions resources shellwords statement strict_json
 approval cnf distinguished_name environment key_kind layout outputs render settings steps
 certificate_request chain complaints device_files durable given leaf leaf_rules output_rules procedure providers
 signing_steps targets
-answer attempt request_source room runner text_rules
+answer attempt carried request_source room runner text_rules
 credentials git_tree id_list locks measured page_file policy program reports script signing stock texts
 wholeness
 device_answers device_index device_verdicts file_rules included inventory twins
-belonging certificate_rules gateway_root_rules
+belonging certificate_rules gateway_root_rules previous
 account approvers builds configs dsse file_system fleet_expiry fleet_root plan records recorded_lines
 recorded_keys scratch serials server_directory vouching workbench
 doctor_check execution materials present_device recovery
 differences doctor_ca doctor_keys doctor_openssl doctor_owners doctor_place doctor_server gateway_root permission record
+renewal_choice renewal_source replacing
 rehearsal trials
 evidence gate gateway issuance proof server show statement_rules
-approve device doctor_texts fleet_block line_rules record_rules root seal_rules
+approve device doctor_texts fleet_block line_rules record_rules renew root seal_rules
+fleet_summary
 device_script doctor fleet issued_list recorded_devices rehearse
-audit fleet_script page_certificates recorded_certificates rehearse_script
+audit fleet_script page_certificates recorded_certificates rehearse_script renewal_script
 device_check recorded_runs
 verify
 fleet_page

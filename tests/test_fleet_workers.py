@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from otaopenssl.account import Result
-from otaopenssl.fleet import FleetOrder, Summary
+from otaopenssl.fleet import FleetOrder
 from otaopenssl.fleet_block import Outcome
+from otaopenssl.fleet_summary import Summary
 from otaopenssl.id_list import IDList, read_ids
 from otaopenssl.ids import DEFAULT_SERVER_NAME
 from otaopenssl.layout import Server

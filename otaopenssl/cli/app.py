@@ -25,6 +25,7 @@ _COMMANDS = {
     "device": ("commands", "device"),
     "fleet": ("commands", "fleet"),
     "sign": ("signing_commands", "sign"),
+    "renew": ("signing_commands", "renew"),
     "rehearse": ("commands", "rehearse"),
     "show": ("commands", "show"),
     "verify": ("overview_commands", "verify"),

@@ -16,8 +16,9 @@ from otaopenssl.cli.numbers import jobs_of, number
 from otaopenssl.cli.options import Asking, Running
 from otaopenssl.cli.progress import Progress, progress
 from otaopenssl.errors import BadInput, Error, Interrupted, NotApproved, PartlyFailed, Unfit, quoted, raise_all
-from otaopenssl.fleet import FleetOrder, Summary
+from otaopenssl.fleet import FleetOrder
 from otaopenssl.fleet_block import Outcome
+from otaopenssl.fleet_summary import Summary
 from otaopenssl.id_list import MOST_DEVICES, IDList, drawn_ids, read_ids
 from otaopenssl.ids import parse_server_name
 from otaopenssl.issued_list import IssuedList, check_place
@@ -168,7 +169,7 @@ def _report(running: Running, options: FleetOptions, order: FleetOrder, summary:
     else:
         rate = f"{made / summary.seconds:.1f} a second" if made and summary.seconds else ""
         counts = [f"{made} made", *([f"{there} there already"] if there else []), *([rate] if rate else [])]
-        terminal.note(f"fleet of {_devices(summary.quantity)}: {', '.join(counts)}")
+        terminal.note(f"fleet of {devices_in_words(summary.quantity)}: {', '.join(counts)}")
         if plan is not None:
             terminal.note(f"  its UUIDs: {plan}")
         if options.out != _STANDARD_STREAM:
@@ -176,11 +177,11 @@ def _report(running: Running, options: FleetOptions, order: FleetOrder, summary:
     again = _again(options, plan)
     if summary.is_interrupted:
         raise Interrupted(
-            f"interrupted: {made + there} of {_devices(summary.quantity)} are whole, nothing else was left behind;"
-            f" for the rest: {again}"
+            f"interrupted: {made + there} of {devices_in_words(summary.quantity)} are whole, nothing else was left"
+            f" behind; for the rest: {again}"
         )
     if failed or summary.stopped is not None:
-        raise _failure(summary, again)
+        raise failure(summary, again)
 
 
 def _document(
@@ -209,7 +210,8 @@ def _document(
     }
 
 
-def _devices(quantity: int) -> str:
+def devices_in_words(quantity: int) -> str:
+    """So many devices."""
     return f"{quantity} device{'' if quantity == 1 else 's'}"
 
 
@@ -220,19 +222,20 @@ def _again(options: FleetOptions, plan: str | None) -> str:
     return f"the same command with '--ids {shell_quoted(plan)}' in place of '--count {options.quantity}'"
 
 
-def _failure(summary: Summary, again: str) -> Error:
+def failure(summary: Summary, again: str) -> Error:
+    """The error for devices that were not made; ``again`` is how to have the rest made."""
     failed = summary.counts[Result.FAILED]
-    words = [f"{failed} of {_devices(summary.quantity)} failed"] if failed else []
+    words = [f"{failed} of {devices_in_words(summary.quantity)} failed"] if failed else []
     if summary.untried:
         words.append(f"{summary.untried} not tried")
     message = ": ".join(filter(None, (", ".join(words), summary.stopped.message if summary.stopped else "")))
     details = []
     hints: set[str] = set()
-    for failure in summary.failures:
-        details.append(f"{failure.identity.uuid}: {failure.reason}")
-        if failure.hint not in hints and len(hints) < _SHOWN_HINTS:
-            hints.add(failure.hint)
-            details.append(f"  {failure.hint}")
+    for one in summary.failures:
+        details.append(f"{one.identity.uuid}: {one.reason}")
+        if one.hint not in hints and len(hints) < _SHOWN_HINTS:
+            hints.add(one.hint)
+            details.append(f"  {one.hint}")
     if failed > len(summary.failures):
         details.append(f"and {failed - len(summary.failures)} more")
     if isinstance(summary.stopped, NotApproved):

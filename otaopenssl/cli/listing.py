@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from otaopenssl import previous
 from otaopenssl.cli import session, terminal
 from otaopenssl.cli.defaults import Defaults
-from otaopenssl.cli.numbers import number
+from otaopenssl.cli.numbers import days_of
 from otaopenssl.cli.options import Running
 from otaopenssl.device_files import naming_of
 from otaopenssl.device_index import stock
@@ -19,7 +20,6 @@ from otaopenssl.layout import Server
 from otaopenssl.outputs import serial_hex
 from otaopenssl.stock import ends_of
 
-_MOST_DAYS = 36_500
 _HEAD = ("uuid", "device ID", "serial number", "not after", "days left", "state")
 
 
@@ -36,6 +36,7 @@ def list_devices(running: Running, options: Listing) -> None:
     running = Defaults(running.place).running(running)
     server, selection = _order(running, options)
     text = session.procedure(running).text("device.sh")
+    previous.finish_quietly(server)
     devices = [selection.listed(device) for device in stock(server, naming_of(text))]
     listed = selection.of(devices)
     if running.json:
@@ -83,7 +84,7 @@ def _devices(quantity: int) -> str:
 def _order(running: Running, options: Listing) -> tuple[Server, Selection]:
     """The server and what is asked for. Raises every problem of the options at once."""
     here = session.project_dir(running.place)
-    checks = [(parse_server_name, session.server_name(running)), (_days, options.expiring)]
+    checks = [(parse_server_name, session.server_name(running)), (days_of, options.expiring)]
     problems = session.refusals(checks)
     if options.expiring is not None and options.only_expired:
         hint = "'--expiring 0' lists what has expired, and ends with exit status 1"
@@ -92,12 +93,8 @@ def _order(running: Running, options: Listing) -> tuple[Server, Selection]:
         problems.append(BadInput("both '--csv' and '--json' are given", hint="give one of them"))
     raise_all(problems)
     server = Server(here, parse_server_name(session.server_name(running)))
-    days = None if options.expiring is None else _days(options.expiring)
+    days = None if options.expiring is None else days_of(options.expiring)
     return server, Selection(datetime.now(UTC), days, options.only_expired)
-
-
-def _days(value: str) -> int:
-    return number("expiring", value, _MOST_DAYS, smallest=0)
 
 
 def _cells(one: Listed) -> tuple[str | terminal.Marked, ...]:

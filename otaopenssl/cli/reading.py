@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from otaopenssl import configs, texts
+from otaopenssl import configs, previous, texts
 from otaopenssl import show as shows
 from otaopenssl.cli import gating, session, terminal
 from otaopenssl.cli.defaults import Defaults
@@ -24,6 +24,7 @@ def show(running: Running, target: str) -> None:
         session.print_questions(running, server, [shows.command(server, target)])
         return
     permission = gating.admitted(running, server, None)
+    previous.finish_quietly(server)
     found = shows.show(server, target, gating.launcher(running, server, permission))
     path = server.shown(found.path)
     if running.json:

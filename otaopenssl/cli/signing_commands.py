@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from otaopenssl.cli.options import (
+    DEVICES,
     PATHS,
     Asking,
     CredentialsPath,
@@ -78,3 +79,50 @@ def sign(
     running = Running(place, server_name, procedure, dry_run, style, json, verbose, seal_of(seal, passphrase_file))
     asking = Asking(gateway, credentials, port, tuple(pin or ()), timeout)
     signing.sign(running, asking, csr, uuid=uuid, device_id=device_id)
+
+
+def renew(
+    context: typer.Context,
+    uuids: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[UUID...]", autocompletion=DEVICES, help="The devices.  [env var: DEVICE_UUID]"),
+    ] = None,
+    expiring: Annotated[
+        str | None,
+        typer.Option(
+            "--expiring", metavar="DAYS", help="Those as well that expire within so many days, or have expired."
+        ),
+    ] = None,
+    new_key: Annotated[
+        bool, typer.Option("--new-key", help="Make new keys, too; the old ones are kept with the old certificate.")
+    ] = False,
+    jobs: Annotated[
+        str | None, typer.Option("--jobs", "-j", metavar="J", help="So many at a time.  [default: one a core]")
+    ] = None,
+    seal: SealFiles = None,
+    passphrase_file: PassphraseFile = None,
+    server_name: ServerName = None,
+    procedure: ProcedureName = None,
+    dry_run: DryRun = False,
+    style: Style = "guide",
+    json: Json = False,
+    verbose: Verbose = False,
+    directory: Directory = None,
+    openssl: OpenSSL = None,
+) -> None:
+    """Issue new certificates for devices that are there.
+
+    Runs the audited text's CSR and signing steps with the keys that are there; of a device that was made by 'otaopenssl
+    sign' the signing step and what follows, with its CSR. The new certificate is verified, and its device directory
+    takes the place of the old one in one step; the old one is kept whole below previous/, and nothing is ever deleted.
+    What else is in the directory, such as root.crt, is carried over. Prints the device directories.
+
+    \b
+    Example:
+      otaopenssl renew --expiring 30
+    """
+    from otaopenssl.cli import renewing
+
+    place = context.obj.narrowed(directory, openssl)
+    running = Running(place, server_name, procedure, dry_run, style, json, verbose, seal_of(seal, passphrase_file))
+    renewing.renew(running, renewing.Renewing(tuple(uuids or ()), expiring, new_key, jobs))

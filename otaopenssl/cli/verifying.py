@@ -5,6 +5,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
+from otaopenssl import previous
 from otaopenssl import verify as verifies
 from otaopenssl.cli import gating, session, terminal
 from otaopenssl.cli.defaults import Defaults
@@ -121,6 +122,8 @@ def _order(running: Running, options: Verifying) -> VerifyOrder:
         problems.append(BadInput(words, hint="name devices, by UUID or directory, or give '--all'"))
     raise_all(problems)
     server = Server(here, parse_server_name(session.server_name(running)))
+    if not running.dry_run:
+        previous.finish_quietly(server)
     paths = None if options.is_all else _paths(server, options.targets)
     accepted = frozenset(map(_code, options.accepted))
     return VerifyOrder(server, session.procedure(running), paths, jobs_of(options.jobs), accepted)
