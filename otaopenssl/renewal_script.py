@@ -77,7 +77,7 @@ class RenewalScript(NamedTuple):
         shared = shell_joined(dict.fromkeys((*text.names_in("DEVICES_DIR"), _CA_SRL_NAME)))
         copied = [f'cp -p -- {shell_joined(given.files)} "${{work}}/${{device_dir}}/"'] if given.files else []
         return [
-            "# A tree like this one, as the tool's workbench, so that the lines are the same. The tool verifies the new one.",
+            "# In a tree like this one, as in the tool's workbench; what was made there, the tool verifies as well.",
             'work="$(mktemp -d "${SERVER_DIR}/.renewal.XXXXXX")"',
             "trap 'rm -rf -- \"${work}\"' EXIT",
             'mkdir -p "${work}/${DEVICES_DIR}"; mkdir -m 700 "${work}/${device_dir}"',

@@ -186,7 +186,9 @@ def _report(running: Running, order: _Order, choice: Choice, summary: Summary, t
         if made > _SHOWN_DEVICES:
             terminal.note(f"and {made - _SHOWN_DEVICES} more")
         if choice.identities:
-            terminal.note(f"{made} of {devices_in_words(len(choice.identities))} renewed; before, they were: {kept}")
+            terminal.note(
+                f"{made} of {devices_in_words(len(choice.identities))} renewed; the old ones are kept in {kept}"
+            )
         elif order.expiring is not None:
             days = order.expiring.expiring_days
             terminal.note(f"no device expires within {days} day{'' if days == 1 else 's'}: nothing was renewed")
