@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -18,8 +17,8 @@ from otaopenssl.recorded_lines import recorded_lines
 from tests.conftest import run
 from tests.fleets import run_all, there, whole
 
-# A child for each call of the system's from the moment when the new device is ready to the end of the run, killed before
-# it, in a copy of the project of its own; the last one is not killed. Prints how many there are.
+# A child for each call of the system's from when the new device is ready to the end of the run, killed before it, in a
+# copy of the project of its own; the last one is not killed. Prints how many there are.
 _KILLED_EACH_TIME = """
 import json, os, shutil, signal, sys
 from otaopenssl import previous, replacing
