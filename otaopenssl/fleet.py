@@ -18,6 +18,7 @@ from otaopenssl.errors import Error, Failed, Interrupted, NotApproved
 from otaopenssl.evidence import Evidence, kept
 from otaopenssl.fleet_block import Block, Outcome, after_death, lost_ground, make_block
 from otaopenssl.fleet_summary import Summary
+from otaopenssl.given import Source
 from otaopenssl.id_list import IDList
 from otaopenssl.ids import Identity
 from otaopenssl.interrupts import held, hold_for_good
@@ -30,6 +31,7 @@ from otaopenssl.texts import Procedure
 if TYPE_CHECKING:
     from otaopenssl.gateway_root import GatewayOrder
     from otaopenssl.renewal_source import RenewalSource
+    from otaopenssl.request_source import RequestDirectory
 
 # Small enough to end soon and to tell of devices as they finish, large enough to share out the cost of a workbench.
 _LARGEST_BLOCK = 16
@@ -50,6 +52,7 @@ class FleetOrder(NamedTuple):
 
     ``has_plan`` is for IDs that stand nowhere else: they are then written to a plan file before the first device.
     ``renewal`` is for devices that are there, whose place new ones take.
+    ``csrs`` is where the devices' CSRs are from, where the text makes none.
     """
 
     server: Server
@@ -60,6 +63,12 @@ class FleetOrder(NamedTuple):
     is_fail_fast: bool = False
     gateway: Optional["GatewayOrder"] = None
     renewal: Optional["RenewalSource"] = None
+    csrs: Optional["RequestDirectory"] = None
+
+    @property
+    def source(self) -> Source | None:
+        """Where keys or CSRs are from that are not made by the text."""
+        return self.csrs if self.renewal is None else self.renewal
 
     def is_to_make(self, identity: Identity) -> bool:
         """Whether a device is not there, or is to be renewed."""
@@ -88,7 +97,7 @@ def _fleet(
 ) -> Summary:
     server, started = order.server, time.monotonic()
     to_make = sum(map(order.is_to_make, order.ids))
-    issuance, runner = prepared(server, order.procedure, order.gateway, launch, source=order.renewal, quantity=to_make)
+    issuance, runner = prepared(server, order.procedure, order.gateway, launch, source=order.source, quantity=to_make)
     with configs.provided(server, issuance.text):
         if evidence is not None:
             issuance = issuance._replace(watch=evidence.begin(runner), run_id=evidence.run_id)

@@ -7,6 +7,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ from otaopenssl.account import Result
 from otaopenssl.approval import ApprovedText
 from otaopenssl.digest import sha256
 from otaopenssl.durable import opened_bounded
-from otaopenssl.errors import Error, quoted
+from otaopenssl.errors import BadInput, Error, quoted
 from otaopenssl.ids import parse_device_id, parse_device_uuid
 from otaopenssl.layout import CERTIFICATE_NAME, GATEWAY_ROOT_NAME
 from otaopenssl.merkle import MerkleTree
@@ -113,7 +114,7 @@ class LineCheck:
             self._seen.add(uuid)
             yield from self._steps(uuid, facts["device_id"], result, facts["steps"])
             if result in _WITH_CERTIFICATE:
-                files = _files(facts["steps"], is_root=uuid is None)
+                files = _files([*facts["steps"], {"outputs": facts.get("given", [])}], is_root=uuid is None)
                 self.told.append(Told(uuid, facts["certificate_sha256"], result, files))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, Error, _BadLineError) as error:
             yield f"it is no line of a record: {quoted(error) if isinstance(error, KeyError) else error}"
@@ -138,6 +139,11 @@ class LineCheck:
         else:
             _must(values == [None, None, None], "a certificate that there is none of")
             _must(isinstance(facts["reason"], str), "reason")
+        if "given" in facts:
+            _must(self._statement.command in ("sign", "renew"), "given")
+            _check_outputs(facts["given"])
+        else:
+            _must(result is not Result.MADE or self._statement.command != "sign", "given")
 
     def _steps(self, uuid: str | None, device_id: str, result: Result, steps: Sequence[Any]) -> Iterator[str]:
         _must(isinstance(steps, list), "steps")
@@ -177,7 +183,10 @@ class LineCheck:
         if self._statement.command == "sign":
             parts = [from_request(text).text]
         elif self._statement.command == "renew":
-            parts += [from_keys(text).text, from_request(text).text]
+            for part_of in (from_keys, from_request):
+                # By a text of one's own it may be that devices of one kind cannot be renewed.
+                with suppress(BadInput):
+                    parts.append(part_of(text).text)
         first = steps[0]["step"] if steps else ""
         part = next((one for one in parts if f"{name}:{one.steps[0].line}" == first), parts[0])
         return [(name, step) for name, text in [(name, part), *others] for step in text.steps]
@@ -186,7 +195,11 @@ class LineCheck:
 def _check_outcome(step: Mapping[str, Any], processes: int) -> None:
     statuses = step.get("statuses", [])
     _must(len(statuses) == processes and all(type(one) is int for one in statuses), "statuses")
-    for output in step["outputs"]:
+    _check_outputs(step["outputs"])
+
+
+def _check_outputs(outputs: Sequence[Mapping[str, Any]]) -> None:
+    for output in outputs:
         is_known = _DIGEST.fullmatch(output["sha256"]) if "sha256" in output else isinstance(output["mode"], str)
         _must(is_known and isinstance(output["path"], str) and _is_size(output["size"]), "outputs")
 

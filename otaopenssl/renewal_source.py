@@ -52,6 +52,9 @@ class RenewalSource(NamedTuple):
         part = from_keys(text) if found.has_key else from_request(text)
         return self._of_part(part, found, places)
 
+    def check_made(self, uuid: DeviceUUID, public_key: bytes) -> None:
+        """Nothing: whichever device is there is the one that was to be renewed."""
+
     def _of_part(self, part: Part, found: PresentDevice, places: Mapping[str, str]) -> Given:
         paths = [filled(word, places) for word in part.given]
         files = {path: found.files[path.rpartition("/")[2]] for path in paths}

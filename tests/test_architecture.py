@@ -18,10 +18,10 @@ errors
 address departures der digest elf exchange expiry_plot file_state findings git_ignore git_index ids interrupts merkle
 questions resources shellwords statement strict_json
 approval cnf distinguished_name environment key_kind layout outputs render settings steps
-certificate_request chain complaints device_files durable given leaf leaf_rules output_rules procedure providers
+certificate_request chain complaints device_files durable given leaf leaf_rules output_rules id_list procedure providers
 signing_steps targets
-answer attempt carried request_source room runner text_rules
-credentials git_tree id_list locks measured page_file policy program reports script signing stock texts
+answer attempt carried room runner text_rules
+credentials git_tree locks measured page_file policy program reports request_source script signing stock texts
 wholeness
 device_answers device_index device_verdicts file_rules included inventory twins
 belonging certificate_rules gateway_root_rules previous

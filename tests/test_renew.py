@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from otaopenssl.outputs import serial_hex
 from tests.conftest import Ran, openssl, run, tree
 from tests.faults import Device, another_ca
 from tests.fleets import ended, program_that, started, until, waiting_for, whole
@@ -60,11 +61,11 @@ def test_a_renewal(project: Path, devices: Path) -> None:
     assert tree(old) == before
     assert {path.stat().st_mode & 0o777 for path in (old.parent.parent, old.parent, old)} == {0o700}
     assert f"kept whole: ./myservername/previous/u1/{old.name}\n" in ran.err
-    assert f"before: serial number {serial:X}, valid until " in ran.err
+    assert f"before: serial number {serial_hex(serial)}, valid until " in ran.err
     assert tree(old.parent.parent).keys() >= {"u1", f"u1/{old.name}/pkey.pem"}
     holds(project, "u1")
     proof = json.loads(made(project, "audit", "--proof", "u1").out)
-    assert json.loads(proof["line"])["serial"] == f"{serial + 1:X}"
+    assert json.loads(proof["line"])["serial"] == serial_hex(serial + 1)
     steps = [step["step"] for step in json.loads(proof["line"])["steps"]]
     assert steps == [f"device.sh:{line}" for line in (6, 7, 9, 10, 11)]
 
