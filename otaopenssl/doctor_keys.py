@@ -104,7 +104,10 @@ def _others(subject: Subject, name: str) -> Iterator[Check]:
     for path in paths:
         if path.exists():
             yield _mode(subject, name, path)
-    for path in (*filter(os.path.lexists, paths), server.devices_dir / _ANY_DEVICE / KEY_NAME):
+    devices = [server.devices_dir / _ANY_DEVICE / KEY_NAME]
+    if server.previous_dir.is_dir():
+        devices.append(server.previous_dir / _ANY_DEVICE / KEY_NAME)
+    for path in (*filter(os.path.lexists, paths), *devices):
         checked = _git(subject, name, path)
         yield checked._replace(words=checked.words.replace(_ANY_DEVICE, "…"))
     try:

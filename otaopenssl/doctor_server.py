@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from otaopenssl import locks, serials, workbench
+from otaopenssl import locks, previous, serials, workbench
 from otaopenssl.doctor_check import Check, Look, Subject, judged, ok, problem, warning
 from otaopenssl.durable import read_bounded
 from otaopenssl.errors import quoted, reason
@@ -56,6 +56,19 @@ def _workbenches(subject: Subject, name: str) -> Check:
     return ok(name, f"{len(dead)} left by runs that died, which the next run removes")
 
 
+def _previous(subject: Subject, name: str) -> Check:
+    server = subject.server
+    unfinished = previous.unfinished(server)
+    if unfinished:
+        words = f"{unfinished} under way, or left by runs that died, which the next run finishes"
+        return ok(name, f"renewals: {words}")
+    quantity = sum(1 for _ in previous.previous_devices(server))
+    if not quantity:
+        return ok(name, "no device was renewed")
+    words = f"{quantity} that {'was' if quantity == 1 else 'were'} renewed {'is' if quantity == 1 else 'are'} kept"
+    return ok(name, f"{words} in {server.shown(server.previous_dir)}, keys included")
+
+
 def _records(subject: Subject, name: str) -> Check:
     server = subject.server
     check_chain(server)
@@ -90,6 +103,7 @@ CHECKS: Mapping[str, Look] = {
     "serials": _serials,
     "server-ca": _server_ca,
     "workbenches": _workbenches,
+    "previous": _previous,
     "records": _records,
     "dead-runs": _dead_runs,
 }

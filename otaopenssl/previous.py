@@ -91,6 +91,11 @@ def previous_devices(server: Server) -> Iterator[Path]:
             yield from _directories(of_device)
 
 
+def unfinished(server: Server) -> int:
+    """How many devices are just taking the place of others, or were when their runs died."""
+    return sum(1 for _ in _left(server))
+
+
 def _left(server: Server) -> Iterator[tuple[Path, DeviceUUID, str]]:
     """What lies between: its path, which device it is of, and the digest of the new one's certificate."""
     for path in _directories(between_dir(server)):

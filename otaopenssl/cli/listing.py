@@ -63,7 +63,7 @@ def _judge(server: Server, selection: Selection, expiring: int, unreadable: str)
     if expiring:
         which = "1 device expires" if expiring == 1 else f"{expiring} devices expire"
         words = f"{which} within {selection.expiring_days} days, or {'has' if expiring == 1 else 'have'} expired"
-        problems.append(Failed(words, hint="have new certificates made before"))
+        problems.append(Failed(words, hint=f"renew them: otaopenssl renew --expiring {selection.expiring_days}"))
     if unreadable:
         problems.append(Failed(unreadable, hint="see what is wrong: otaopenssl verify --all"))
     try:
