@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, NamedTuple, Optional
 
 from otaopenssl import configs, fleet_root, serials, server_directory
 from otaopenssl.account import Account
-from otaopenssl.device_files import links
 from otaopenssl.errors import Error, Failed, Unfit, raise_all
 from otaopenssl.execution import Execution
 from otaopenssl.fleet_root import FleetRoot
@@ -148,6 +147,7 @@ def issue(
     issuance.ca.check_unchanged(server)
     warnings = (*given.warnings, *leaf_warnings(report, issuance.ca.report))
     if given.replaces is not None:
+        from otaopenssl.device_files import links
         from otaopenssl.replacing import Replacement, replace_device
 
         linked = {name for name, _ in links(steps)}

@@ -40,7 +40,7 @@ def finish(server: Server) -> None:
 
 def finish_quietly(server: Server) -> None:
     """The same for a run that only reads: what it cannot finish it leaves to others."""
-    with suppress(Error):
+    with suppress(Error, OSError):
         finish(server)
 
 
@@ -165,7 +165,8 @@ def _tidy(server: Server, uuid: DeviceUUID | None = None) -> None:
 
 
 def _directories(path: Path) -> list[Path]:
+    """The directories in there; none where another user alone may look, who then finishes what he has begun."""
     try:
         return sorted(one for one in path.iterdir() if one.is_dir() and not one.is_symlink())
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
         return []

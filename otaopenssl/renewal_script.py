@@ -12,7 +12,7 @@ from otaopenssl.ids import Identity
 from otaopenssl.layout import Server
 from otaopenssl.renewal_source import RenewalSource
 from otaopenssl.script import Body, Line, Script, Style, device_exports, here_documents, step_document, steps_of
-from otaopenssl.shellwords import shell_joined, shell_quoted
+from otaopenssl.shellwords import shell_joined, shell_quoted, written
 from otaopenssl.texts import Procedure
 
 # A device that fails does not keep the others from being renewed. A subshell in a condition would not end at its first
@@ -52,12 +52,14 @@ class RenewalScript(NamedTuple):
         self.source.check(text)
         rendered = configs.missing(self.server, text)
         body: Body = [*ca_lines(), *here_documents(rendered), *self._body()]
-        return Script("otaopenssl renew", self.server, [text], body, rendered, program=self.program)
+        script = Script("otaopenssl renew", self.server, [text], body, rendered, program=self.program)
+        if len(self.identities) == 1:
+            return script._replace(uuid=self.identities[0].uuid, device_id=self.identities[0].device_id)
+        return script
 
     def _body(self) -> Iterator[str | Line]:
         if len(self.identities) == 1:
-            (identity,) = self.identities
-            yield from (*device_exports(*identity), *self._renewed(identity))
+            yield from self._renewed(self.identities[0])
             return
         yield "failed=0"
         for identity in self.identities:
@@ -73,7 +75,8 @@ class RenewalScript(NamedTuple):
         text = self.procedure.text("device.sh")
         places = self.server.device_places(*identity)
         given = self.source.given(text, places)
-        linked = [name for name, _ in links([step.bind(places) for step in text.steps])]
+        linked = [shell_quoted(name) for name, _ in links([step.bind(places) for step in text.steps])]
+        link_words = [written(word) for step in text.steps if (word := step.link_word())]
         shared = shell_joined(dict.fromkeys((*text.names_in("DEVICES_DIR"), _CA_SRL_NAME)))
         copied = [f'cp -p -- {shell_joined(given.files)} "${{work}}/${{device_dir}}/"'] if given.files else []
         return [
@@ -86,7 +89,7 @@ class RenewalScript(NamedTuple):
             'cd -- "${work}"',
             *steps_of(given.text, places),
             "",
-            *(f'[ -e "${{device_dir}}/{name}" ] || rm -f "${{device_dir}}/{name}"' for name in linked),
+            *(f"[ -e {link} ] || rm -f {link}  # departure no-dangling-link" for link in link_words),
             'cd -- "${CWD}"',
             *_carried(linked),
             *_exchanged(),
@@ -101,10 +104,13 @@ class RenewalScript(NamedTuple):
 
 
 def _carried(linked: Sequence[str]) -> list[str]:
-    """Lines that take over what the directory holds besides: root.crt, and a team's own files."""
+    """Lines that take over what the directory holds besides: root.crt, and a team's own files.
+
+    ``linked`` are the names of the text's links, in words of shell.
+    """
     skipped = [f'  case "${{file##*/}}" in {name}) [ ! -L "${{file}}" ] || continue;; esac' for name in linked]
     return [
-        'for file in "${device_dir}"/* "${device_dir}"/.[!.]*; do',
+        'for file in "${device_dir}"/* "${device_dir}"/.[!.]* "${device_dir}"/..?*; do',
         '  new="${work}/${device_dir}/${file##*/}"',
         '  [ -e "${file}" ] || [ -L "${file}" ] || continue',
         *skipped,
@@ -123,5 +129,5 @@ def _exchanged() -> list[str]:
         'while [ -e "${file}" ]; do file="${kept}-${number}"; number=$((number + 1)); done',
         "# The tool exchanges the two in one step; between these two the device is not there.",
         'mv -T -- "${device_dir}" "${file}"',
-        'mv -T -- "${work}/${device_dir}" "${device_dir}"',
+        'mv -T -- "${work}/${device_dir}" "${device_dir}" || { mv -T -- "${file}" "${device_dir}"; exit 1; }',
     ]
