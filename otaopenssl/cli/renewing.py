@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -88,7 +89,7 @@ def renew(running: Running, options: Renewing) -> None:
         one = renewals.Order(order.server, choice.identities[0], order.procedure, source)
         _tell_renewed(running, order.server, renewals.renew_device(one, launch, evidence))
         return
-    summary, told = Summary(0), _Told(order.server)
+    summary, told = Summary(0), _Told(order.server, is_kept=running.json)
     if choice.identities:
         with _ids(choice.identities) as ids, progress(ids.quantity) as shown:
             told.shown = shown
@@ -127,34 +128,38 @@ def _ids(identities: Sequence[Identity]) -> IDList:
 
 
 class _Told:
-    """Keeps what came of devices that were renewed, and shows how far it is."""
+    """Prints or keeps what came of devices that were renewed, as they finish, and shows how far it is."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, *, is_kept: bool) -> None:
         self._server = server
+        self._is_kept = is_kept
         self._done = 0
         self._failed = 0
+        self._made = 0
         self.shown: Progress | None = None
         self.documents: list[dict[str, object]] = []
 
     def tell(self, outcomes: Sequence[Outcome]) -> None:
         self._done += len(outcomes)
         self._failed += sum(outcome.result is Result.FAILED for outcome in outcomes)
+        with nullcontext() if self.shown is None else self.shown.aside():
+            for one in outcomes:
+                if one.result is Result.MADE and one.issued is not None:
+                    self._made += 1
+                    self._tell_made(one.identity, one.issued, one.replaced)
         if self.shown is not None:
             self.shown.show(self._done, self._failed)
-        for one in outcomes:
-            if one.result is Result.MADE and one.issued is not None:
-                directory = self._server.shown(self._server.device_path(one.identity.uuid))
-                before = None if one.replaced is None else _before(one.replaced)
-                document = {**one.identity._asdict(), "directory": directory, **_certificate(one.issued)}
-                self.documents.append({**document, "previous": before})
-                if len(self.documents) <= _SHOWN_DEVICES and one.replaced is not None:
-                    self._note(f"device {one.identity.uuid}: {_times(one.issued, one.replaced)}")
 
-    def _note(self, words: str) -> None:
-        if self.shown is None:
-            return
-        with self.shown.aside():
-            terminal.note(words)
+    def _tell_made(self, identity: Identity, issued: Issued, replaced: Replaced | None) -> None:
+        directory = self._server.shown(self._server.device_path(identity.uuid))
+        if self._made <= _SHOWN_DEVICES and replaced is not None:
+            terminal.note(f"device {identity.uuid}: {_times(issued, replaced)}")
+        if self._is_kept:
+            before = None if replaced is None else _before(replaced)
+            document = {**identity._asdict(), "directory": directory, **_certificate(issued), "previous": before}
+            self.documents.append(document)
+        else:
+            terminal.result(directory)
 
 
 def _tell_renewed(running: Running, server: Server, renewed: renewals.Renewed) -> None:
@@ -192,8 +197,6 @@ def _report(running: Running, order: _Order, choice: Choice, summary: Summary, t
         elif order.expiring is not None:
             days = order.expiring.expiring_days
             terminal.note(f"no device expires within {days} day{'' if days == 1 else 's'}: nothing was renewed")
-        for document in told.documents:
-            terminal.result(str(document["directory"]))
     if summary.is_interrupted:
         words = f"interrupted: {made} of {devices_in_words(summary.quantity)} were renewed, nothing else was changed"
         raise Interrupted(words)
