@@ -17,15 +17,15 @@ ROWS = [
 errors
 address departures der digest elf expiry_plot file_state findings git_ignore git_index ids interrupts merkle questions
 resources shellwords statement strict_json
-approval cnf environment key_kind layout leaf outputs render settings steps
+approval cnf environment key_kind layout leaf outputs registration registry render settings steps wire
 chain complaints device_files durable leaf_rules output_rules procedure providers targets
-answer attempt room runner text_rules
-credentials git_tree id_list locks measured page_file policy program reports script signing stock texts
-wholeness
+answer attempt registry_client registry_trust room runner text_rules
+credentials git_tree id_list locks measured page_file policy program register reports script signing stock texts
+register_script wholeness
 device_answers device_index device_verdicts file_rules included inventory twins
 belonging certificate_rules gateway_root_rules
 account approvers builds configs dsse file_system fleet_expiry fleet_root plan records
-scratch serials server_directory vouching workbench
+present_device scratch serials server_directory vouching workbench
 doctor_check execution materials recovery
 differences doctor_ca doctor_keys doctor_openssl doctor_owners doctor_place doctor_server gateway_root permission record
 rehearsal trials
@@ -50,6 +50,8 @@ ONLY_PLACE = {
     "jinja2": {"render"},
     "typer": {"cli"},
     "shlex": {"shellwords"},
+    "http": {"registry_client"},
+    "ssl": {"registry_client", "registry_trust", "wire"},
     "signal": {"__main__", "interrupts", "runner"},
 }
 SOURCES = sorted(PACKAGE.rglob("*.py"))
