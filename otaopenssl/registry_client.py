@@ -4,6 +4,7 @@ import http.client
 import socket
 import ssl
 import time
+from contextlib import suppress
 from typing import NamedTuple
 
 from otaopenssl import __version__
@@ -23,6 +24,8 @@ _HEADERS = {
 }
 _REACH_HINT = "check the registry's URL and the network"
 _SCHEME_HINT = f"{_REACH_HINT}: 'https' or 'http', and which port"
+_NO_ANSWER = "closed the connection without an answer"
+_CLIENT_HINT = "'--client-cert FILE' is for a registry that wants a client certificate"
 
 
 class Refused(OutOfReach):
@@ -58,7 +61,9 @@ class Client(NamedTuple):
     def _exchanged(self, wire: Wire, body: bytes) -> Reply:
         connection = http.client.HTTPConnection(self.registry.host, self.registry.port)
         connection.sock = wire
-        connection.request("PUT", self.registry.path, body, _HEADERS)
+        # Who does not want to hear all of it may have answered all the same.
+        with suppress(ConnectionError, ssl.SSLEOFError):
+            connection.request("PUT", self.registry.path, body, _HEADERS)
         response = connection.getresponse()
         try:
             content = response.read(LARGEST_REPLY + 1)
@@ -90,6 +95,8 @@ def _failure(error: Exception, seconds: float) -> Failed:
             return OutOfReach(f"did not answer within {seconds:g} seconds", hint=hint)
         case ssl.SSLCertVerificationError():
             return _not_accepted(error.verify_message)
+        case ssl.SSLEOFError():
+            return Failed(_NO_ANSWER, hint=f"{_SCHEME_HINT}; {_CLIENT_HINT}")
         case ssl.SSLError():
             return _tls_failure(error.reason or str(error))
         case TooMuch():
@@ -102,7 +109,7 @@ def _failure(error: Exception, seconds: float) -> Failed:
             return Failed("closed the connection halfway through its answer", hint="ask the registry's operator")
         case ConnectionError():
             # http.client.RemoteDisconnected is one, where there was no answer at all.
-            return Failed("closed the connection without an answer", hint=_SCHEME_HINT)
+            return Failed(_NO_ANSWER, hint=f"{_SCHEME_HINT}; {_CLIENT_HINT}")
         case OSError():
             return OutOfReach(f"cannot be reached: {reason(error)}", hint=_REACH_HINT)
     return Failed("answered something that is no HTTP", hint=_SCHEME_HINT)
@@ -124,5 +131,5 @@ def _tls_failure(why: str) -> OutOfReach:
     said = why.lower().replace("_", " ")
     hint = _SCHEME_HINT
     if any(word in said for word in ("certificate", "handshake failure", "unknown ca")):
-        hint = "the registry wants another client certificate, or one at all: '--client-cert FILE'"
+        hint = f"{_CLIENT_HINT}, or for another one"
     return OutOfReach(f"does not agree on TLS: {said}", hint=hint)
