@@ -95,21 +95,19 @@ def _failure(error: Exception, seconds: float) -> Failed:
             return OutOfReach(f"did not answer within {seconds:g} seconds", hint=hint)
         case ssl.SSLCertVerificationError():
             return _not_accepted(error.verify_message)
-        case ssl.SSLEOFError():
+        case ConnectionRefusedError():
+            return Refused("refuses connections", hint=_REACH_HINT)
+        case ssl.SSLEOFError() | ConnectionError():
+            # http.client.RemoteDisconnected is one, where there was no answer at all.
             return Failed(_NO_ANSWER, hint=f"{_SCHEME_HINT}; {_CLIENT_HINT}")
         case ssl.SSLError():
             return _tls_failure(error.reason or str(error))
         case TooMuch():
             return _too_much()
-        case ConnectionRefusedError():
-            return Refused("refuses connections", hint=_REACH_HINT)
         case socket.gaierror():
             return OutOfReach(f"has no address: {reason(error)}", hint=_REACH_HINT)
         case http.client.IncompleteRead():
             return Failed("closed the connection halfway through its answer", hint="ask the registry's operator")
-        case ConnectionError():
-            # http.client.RemoteDisconnected is one, where there was no answer at all.
-            return Failed(_NO_ANSWER, hint=f"{_SCHEME_HINT}; {_CLIENT_HINT}")
         case OSError():
             return OutOfReach(f"cannot be reached: {reason(error)}", hint=_REACH_HINT)
     return Failed("answered something that is no HTTP", hint=_SCHEME_HINT)
