@@ -25,7 +25,7 @@ register_script wholeness
 device_answers device_index device_verdicts file_rules included inventory twins
 belonging certificate_rules gateway_root_rules
 account approvers builds configs dsse file_system fleet_expiry fleet_root plan records
-present_device scratch serials server_directory vouching workbench
+scratch serials server_directory vouching workbench
 doctor_check execution materials recovery
 differences doctor_ca doctor_keys doctor_openssl doctor_owners doctor_place doctor_server gateway_root permission record
 rehearsal trials
