@@ -17,10 +17,11 @@ from otaopenssl.ids import Identity
 from otaopenssl.interrupts import check
 from otaopenssl.issuance import Issuance, Made, issue
 from otaopenssl.layout import CERTIFICATE_NAME
+from otaopenssl.present_device import whole_device
 from otaopenssl.record import Part
 from otaopenssl.room import check_room
 from otaopenssl.runner import Runner
-from otaopenssl.wholeness import Issued, check_whole, not_whole, read_outputs
+from otaopenssl.wholeness import Issued, not_whole
 from otaopenssl.workbench import Workbench
 
 
@@ -85,14 +86,13 @@ def make_block(block: Block) -> tuple[Outcome, ...]:
 
 def examined(issuance: Issuance, identity: Identity) -> Outcome:
     """What there is of a device of which something is there, by its files alone."""
-    server = issuance.server
+    fetching = issuance.fetching
+    more = () if fetching is None else fetching.steps(issuance.places(identity))
     try:
-        steps = issuance.steps(identity)
-        outputs = read_outputs(steps, server.project_dir)
-        issued = check_whole(steps, outputs, identity.uuid, issuance.ca.name)
+        found = whole_device(issuance.server, issuance.text, identity, issuance.ca.name, more)
     except Failed as error:
         return _not_whole(issuance, identity, error)
-    return Outcome(identity, Result.THERE, issued)
+    return Outcome(identity, Result.THERE, found.issued)
 
 
 def lost_ground(issuance: Issuance) -> list[Error]:

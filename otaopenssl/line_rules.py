@@ -20,9 +20,10 @@ from otaopenssl.layout import CERTIFICATE_NAME, GATEWAY_ROOT_NAME
 from otaopenssl.merkle import MerkleTree
 from otaopenssl.procedure import parse_text
 from otaopenssl.records import MOST_LINES
+from otaopenssl.signing_steps import from_keys, from_request
 from otaopenssl.statement import LINE_SCHEMA, MOST_LINES_BYTES, NO_DIGEST
 from otaopenssl.statement_rules import Statement, is_time
-from otaopenssl.steps import Text
+from otaopenssl.steps import Step, Text
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _SERIAL = re.compile(r"(?:[0-9A-F]{2}){1,20}")
@@ -149,7 +150,7 @@ class LineCheck:
             places |= {"DEVICE_UUID": uuid, "device_id": device_id, "device_dir": f"{places['DEVICES_DIR']}/{uuid}"}
         if self._texts is None:
             self._texts = [_parsed(name, text) for name, text in self._statement.texts.items()]
-        wanted = [(name, step) for name, text in self._texts for step in text.steps]
+        wanted = self._wanted(steps)
         if len(steps) > len(wanted) or (result is Result.MADE and len(steps) < len(wanted)):
             yield f"{len(steps)} commands, the texts have {len(wanted)}"
             return
@@ -165,6 +166,21 @@ class LineCheck:
             name = CERTIFICATE_NAME if uuid is not None else f"{places['DEVICES_DIR']}/ca.crt"
             outputs = [output for step in steps for output in step["outputs"]]
             _must(any(one["path"] == name and "sha256" in one for one in outputs), f"it has not written {name}")
+
+    def _wanted(self, steps: Sequence[Any]) -> list[tuple[str, Step]]:
+        """The steps that are carried out for a device, with the names of their texts: all, or some by the command.
+
+        Which of those that a renewal may carry out is told by the first of ``steps``.
+        """
+        (name, text), *others = self._texts or []
+        parts = [text]
+        if self._statement.command == "sign":
+            parts = [from_request(text).text]
+        elif self._statement.command == "renew":
+            parts += [from_keys(text).text, from_request(text).text]
+        first = steps[0]["step"] if steps else ""
+        part = next((one for one in parts if f"{name}:{one.steps[0].line}" == first), parts[0])
+        return [(name, step) for name, text in [(name, part), *others] for step in text.steps]
 
 
 def _check_outcome(step: Mapping[str, Any], processes: int) -> None:

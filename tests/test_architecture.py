@@ -17,16 +17,20 @@ ROWS = [
 errors
 address departures der digest elf expiry_plot file_state findings git_ignore git_index ids interrupts merkle questions
 resources shellwords statement strict_json
-approval cnf environment key_kind layout leaf outputs registration registry render settings steps wire
-chain complaints device_files durable leaf_rules output_rules procedure providers targets
-answer attempt registry_client registry_trust room runner text_rules
-credentials git_tree id_list locks measured page_file policy program register reports script signing stock texts
-register_script wholeness
+registration registry wire
+approval cnf distinguished_name environment key_kind layout outputs render settings steps
+certificate_request chain complaints device_files durable given leaf leaf_rules output_rules procedure providers
+signing_steps targets
+answer attempt request_source room runner text_rules
+credentials git_tree id_list locks measured page_file policy program reports script signing stock texts
+wholeness
+registry_client registry_trust
+register register_script
 device_answers device_index device_verdicts file_rules included inventory twins
 belonging certificate_rules gateway_root_rules
-account approvers builds configs dsse file_system fleet_expiry fleet_root plan records
-scratch serials server_directory vouching workbench
-doctor_check execution materials recovery
+account approvers builds configs dsse file_system fleet_expiry fleet_root plan records recorded_lines
+recorded_keys scratch serials server_directory vouching workbench
+doctor_check execution materials present_device recovery
 differences doctor_ca doctor_keys doctor_openssl doctor_owners doctor_place doctor_server gateway_root permission record
 rehearsal trials
 evidence gate gateway issuance proof server show statement_rules
