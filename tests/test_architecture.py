@@ -26,6 +26,7 @@ credentials git_tree id_list locks measured page_file policy program reports scr
 wholeness
 registry_client registry_trust
 register register_script
+export_script pkcs12 device_tar
 device_answers device_index device_verdicts file_rules included inventory twins
 belonging certificate_rules gateway_root_rules
 account approvers builds configs dsse file_system fleet_expiry fleet_root plan records recorded_lines
@@ -36,6 +37,7 @@ rehearsal trials
 evidence gate gateway issuance proof server show statement_rules
 approve device doctor_texts fleet_block line_rules record_rules root seal_rules
 device_script doctor fleet issued_list recorded_devices rehearse
+export
 audit fleet_script page_certificates recorded_certificates rehearse_script
 device_check recorded_runs
 verify

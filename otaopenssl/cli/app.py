@@ -32,6 +32,7 @@ _COMMANDS = {
     "doctor": ("overview_commands", "doctor"),
     "report": ("overview_commands", "report"),
     "register": ("delivery_commands", "register"),
+    "export": ("delivery_commands", "export"),
     "approve": ("text_commands", "approve"),
     "audit": ("text_commands", "audit"),
 }

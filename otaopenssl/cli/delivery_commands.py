@@ -10,9 +10,12 @@ from otaopenssl.cli.options import (
     Directory,
     DryRun,
     Json,
+    OpenSSL,
     ProcedureName,
     Running,
     ServerName,
+    Style,
+    Verbose,
 )
 from otaopenssl.cli.registry_options import ClientCertificate, ClientKey, RegistryCA, RegistryOptions
 
@@ -77,3 +80,67 @@ def register(
     running = Running(place, server_name, procedure, dry_run, json=json)
     options = RegistryOptions(registry, ca, client_cert, client_key, passphrase_file, timeout)
     registering.run_register(running, options, registering.Telling(device_name, device_type), uuid)
+
+
+def export(
+    context: typer.Context,
+    uuid: DeviceUUIDArgument = None,
+    p12: Annotated[
+        str | None,
+        typer.Option(
+            "--p12",
+            metavar="FILE",
+            autocompletion=PATHS,
+            help="Key, certificate and ca.crt in PKCS#12, into this new file.",
+        ),
+    ] = None,
+    der: Annotated[bool, typer.Option("--der", help="The certificate in DER.")] = False,
+    tar: Annotated[bool, typer.Option("--tar", help="The whole device directory, always as the same bytes.")] = False,
+    key: Annotated[
+        bool, typer.Option("--key", help="With --der: the private key in PKCS#8 instead, not encrypted; needs --out.")
+    ] = False,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "--out",
+            metavar="FILE|-",
+            autocompletion=PATHS,
+            help="With --der and --tar: write into this new file.  [default: standard output]",
+        ),
+    ] = None,
+    passphrase_file: Annotated[
+        str | None,
+        typer.Option(
+            "--passphrase-file",
+            metavar="FILE",
+            autocompletion=PATHS,
+            help="With --p12: its passphrase, the first line.  [default: asked for at the terminal]",
+        ),
+    ] = None,
+    passphrase_fd: Annotated[
+        str | None,
+        typer.Option("--passphrase-fd", metavar="N", help="With --p12: read its passphrase from this descriptor."),
+    ] = None,
+    server_name: ServerName = None,
+    procedure: ProcedureName = None,
+    dry_run: DryRun = False,
+    style: Style = "guide",
+    json: Json = False,
+    verbose: Verbose = False,
+    directory: Directory = None,
+    openssl: OpenSSL = None,
+) -> None:
+    """Hand out a device for another program: as PKCS#12, in DER, or as a tar archive.
+
+    PKCS#12 is made by the audited line of export.sh, encrypted with a passphrase, and proven by openssl before it is
+    there. What holds a key is mode 0600. Nothing is ever overwritten. Prints the path of the new file.
+
+    \b
+    Example:
+      otaopenssl export SAJWA1C78D8V38055 --p12 SAJWA1C78D8V38055.p12
+    """
+    from otaopenssl.cli import exporting
+
+    place = context.obj.narrowed(directory, openssl)
+    running = Running(place, server_name, procedure, dry_run, style, json, verbose)
+    exporting.export(running, exporting.ExportOptions(p12, der, tar, key, out, passphrase_file, passphrase_fd), uuid)
