@@ -72,7 +72,7 @@ def register(
 
     \b
     Example:
-      otaopenssl register SAJWA1C78D8V38055 --registry http://deviceregistry.ota.ce
+      otaopenssl register SAJWA1C78D8V38055 --registry http://registry.example
     """
     from otaopenssl.cli import registering
 
