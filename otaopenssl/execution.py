@@ -77,6 +77,8 @@ class Execution:
             except OSError as error:
                 hint = "free some space on its file system, or check its owner and mode"
                 raise Failed(f"{quoted(name)} cannot be written: {reason(error)}", hint=hint) from error
+        if self._account is not None:
+            self._account.give(self.written)
 
     def check_still_there(self) -> None:
         """Raise Failed unless each file that was written is there as it was: a later process may have touched it."""

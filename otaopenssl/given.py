@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
+from otaopenssl.ids import DeviceUUID
 from otaopenssl.steps import Text
 
 
@@ -22,3 +23,6 @@ class Source(Protocol):
 
     def given(self, text: Text, places: Mapping[str, str]) -> Given:
         """What there is of the device of these places. Raises an Error where it cannot be made of that."""
+
+    def check_made(self, uuid: DeviceUUID, public_key: bytes) -> None:
+        """Raise an Error unless the device that is there, with this public key in DER, is one of the source's."""

@@ -113,7 +113,7 @@ class LineCheck:
             self._seen.add(uuid)
             yield from self._steps(uuid, facts["device_id"], result, facts["steps"])
             if result in _WITH_CERTIFICATE:
-                files = _files(facts["steps"], is_root=uuid is None)
+                files = _files([*facts["steps"], {"outputs": facts.get("given", [])}], is_root=uuid is None)
                 self.told.append(Told(uuid, facts["certificate_sha256"], result, files))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, Error, _BadLineError) as error:
             yield f"it is no line of a record: {quoted(error) if isinstance(error, KeyError) else error}"
@@ -138,6 +138,11 @@ class LineCheck:
         else:
             _must(values == [None, None, None], "a certificate that there is none of")
             _must(isinstance(facts["reason"], str), "reason")
+        if "given" in facts:
+            _must(self._statement.command in ("sign", "renew"), "given")
+            _check_outputs(facts["given"])
+        else:
+            _must(result is not Result.MADE or self._statement.command != "sign", "given")
 
     def _steps(self, uuid: str | None, device_id: str, result: Result, steps: Sequence[Any]) -> Iterator[str]:
         _must(isinstance(steps, list), "steps")
@@ -186,7 +191,11 @@ class LineCheck:
 def _check_outcome(step: Mapping[str, Any], processes: int) -> None:
     statuses = step.get("statuses", [])
     _must(len(statuses) == processes and all(type(one) is int for one in statuses), "statuses")
-    for output in step["outputs"]:
+    _check_outputs(step["outputs"])
+
+
+def _check_outputs(outputs: Sequence[Mapping[str, Any]]) -> None:
+    for output in outputs:
         is_known = _DIGEST.fullmatch(output["sha256"]) if "sha256" in output else isinstance(output["mode"], str)
         _must(is_known and isinstance(output["path"], str) and _is_size(output["size"]), "outputs")
 

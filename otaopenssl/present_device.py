@@ -11,7 +11,9 @@ from typing import NamedTuple
 from otaopenssl.device_files import naming_of
 from otaopenssl.errors import BadInput, Failed, Unfit, quoted
 from otaopenssl.ids import DeviceID, DeviceUUID, Identity
-from otaopenssl.layout import KEY_NAME, Server
+from otaopenssl.layout import CERTIFICATE_NAME, KEY_NAME, Server
+from otaopenssl.leaf import parse_leaf
+from otaopenssl.outputs import pem_blocks
 from otaopenssl.recorded_keys import keys_made_here
 from otaopenssl.signing_steps import from_request
 from otaopenssl.steps import BoundStep, Text
@@ -29,6 +31,12 @@ class PresentDevice(NamedTuple):
     issued: Issued
     has_key: bool
     files: Mapping[str, bytes]
+
+    @property
+    def public_key(self) -> bytes:
+        """The certificate's public key (SubjectPublicKeyInfo in DER)."""
+        certificate, *_ = pem_blocks(self.files[CERTIFICATE_NAME])
+        return parse_leaf(certificate.der or b"").public_key
 
 
 def present_device(server: Server, text: Text, uuid: DeviceUUID) -> PresentDevice:

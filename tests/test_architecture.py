@@ -19,10 +19,10 @@ address departures der digest elf expiry_plot file_state findings git_ignore git
 resources shellwords statement strict_json
 registration registry wire
 approval cnf distinguished_name environment key_kind layout outputs render settings steps
-certificate_request chain complaints device_files durable given leaf leaf_rules output_rules procedure providers
+certificate_request chain complaints device_files durable given leaf leaf_rules output_rules id_list procedure providers
 signing_steps targets
-answer attempt request_source room runner text_rules
-credentials git_tree id_list locks measured page_file policy program reports script signing stock texts
+answer attempt room runner text_rules
+credentials git_tree locks measured page_file policy program reports request_source script signing stock texts
 wholeness
 registry_client registry_trust
 register register_script
