@@ -36,7 +36,7 @@ differences doctor_ca doctor_keys doctor_openssl doctor_owners doctor_place doct
 rehearsal trials
 evidence gate gateway issuance proof server show statement_rules
 approve device doctor_texts fleet_block line_rules record_rules root seal_rules
-device_script doctor fleet issued_list recorded_devices rehearse
+device_script doctor fleet follow_up issued_list recorded_devices rehearse
 export
 audit fleet_script page_certificates recorded_certificates rehearse_script
 device_check recorded_runs

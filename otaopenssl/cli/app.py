@@ -23,7 +23,7 @@ _COMMANDS = {
     "root": ("commands", "root"),
     "server": ("commands", "server"),
     "device": ("commands", "device"),
-    "fleet": ("commands", "fleet"),
+    "fleet": ("fleet_commands", "fleet"),
     "sign": ("signing_commands", "sign"),
     "rehearse": ("commands", "rehearse"),
     "show": ("commands", "show"),

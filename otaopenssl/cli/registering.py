@@ -14,7 +14,7 @@ from otaopenssl.ids import parse_device_uuid, parse_server_name
 from otaopenssl.layout import CERTIFICATE_NAME
 from otaopenssl.present_device import present_device
 from otaopenssl.register import Registered, register
-from otaopenssl.register_script import Files, RegisterScript
+from otaopenssl.register_script import Files, Registering, RegisterScript
 from otaopenssl.registration import DEFAULT_TYPE, Registration, parse_device_name, parse_device_type
 from otaopenssl.registry import Registry, parse_registry
 from otaopenssl.registry_client import DEFAULT_SECONDS, Client
@@ -55,7 +55,8 @@ def run_register(running: Running, options: RegistryOptions, telling: Telling, u
         certificate=_text(device.files[CERTIFICATE_NAME]),
     )
     if running.dry_run:
-        session.print_script(script(options, server.project_dir, registration.body()), running)
+        script = RegisterScript(in_script(options, server.project_dir), registration.body())
+        session.print_script(script, running)
         return
     done = register(client(options, server.project_dir), registration)
     if done.warning:
@@ -96,18 +97,18 @@ def client(options: RegistryOptions, here: Path) -> Client:
             passphrase = gating.passphrase(here, key, options.passphrase_file)
             files = ClientFiles(here / options.client_cert, here / key, passphrase)
         context = trust(None if options.ca is None else here / options.ca, files)
-    return Client(registry, context, seconds_of(options))
+    return Client(registry, context, _seconds(options))
 
 
-def seconds_of(options: RegistryOptions) -> float:
+def in_script(options: RegistryOptions, here: Path) -> Registering:
+    """The same for a script."""
+    files = Files(options.ca, options.client_cert, options.client_key)
+    return Registering(parse_registry(options.url), files, _seconds(options), here)
+
+
+def _seconds(options: RegistryOptions) -> float:
     """How long one attempt may take as a whole."""
     return DEFAULT_SECONDS if options.timeout is None else parse_seconds(options.timeout)
-
-
-def script(options: RegistryOptions, here: Path, body: bytes) -> RegisterScript:
-    """What would be sent, as a script."""
-    files = Files(options.ca, options.client_cert, options.client_key)
-    return RegisterScript(parse_registry(options.url), files, seconds_of(options), here, body)
 
 
 def _text(certificate: bytes) -> str:
