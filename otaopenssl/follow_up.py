@@ -73,6 +73,7 @@ class Following:
                 # Nobody waits for one that hangs when the program ends.
                 self._workers.append(threading.Thread(target=self._work, daemon=True))
                 self._workers[-1].start()
+            self._changed.notify_all()
 
     def finish(self, tell: Callable[[int, int], None]) -> None:
         """Return once something has come of every device; ``tell`` is told now and then how many are done, and failed.

@@ -5,7 +5,7 @@ import json
 import socket
 import ssl
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -43,6 +43,12 @@ def answer(status: str, body: str = "", content_type: str = "application/json", 
     return "\r\n".join([*lines, "Connection: close", "", ""]).encode() + content
 
 
+class By(NamedTuple):
+    """An answer that depends on what was asked."""
+
+    choose: Callable[[Request], bytes]
+
+
 OK = answer("200 OK", '"known"')
 
 
@@ -74,7 +80,7 @@ def floods_headers(peer: socket.socket, stopped: threading.Event) -> None:
 
 
 @contextmanager
-def registry(*answers: bytes | Talk, context: ssl.SSLContext | None = None) -> Iterator[Asked]:
+def registry(*answers: bytes | Talk | By, context: ssl.SSLContext | None = None) -> Iterator[Asked]:
     """A registry that gives each request the next of the answers, and the last one from then on."""
     requests: list[Request] = []
     lock = threading.Lock()
@@ -91,6 +97,8 @@ def registry(*answers: bytes | Talk, context: ssl.SSLContext | None = None) -> I
         with lock:
             chosen = answers[min(len(requests), len(answers) - 1)]
             requests.append(request)
+        if isinstance(chosen, By):
+            chosen = chosen.choose(request)
         if isinstance(chosen, bytes):
             peer.sendall(chosen)
         else:
