@@ -148,7 +148,7 @@ def _contradictions(running: Running, options: FleetOptions) -> list[Error]:
     named = {"--count": options.quantity, "--ids": options.ids, "--csrs": options.csrs}
     given = [quoted(option) for option, value in named.items() if value is not None]
     if len(given) != 1:
-        words = f"{' and '.join(given)} exclude each other" if given else "no devices are named"
+        words = f"both {' and '.join(given)} are given" if given else "no devices are named"
         hint = "give '--count N' for random UUIDs, '--ids FILE', or '--csrs DIR' for keys that devices have"
         problems.append(BadInput(words, hint=hint))
     problems += session.refusals([(session.parse_out, options.out)])
