@@ -32,11 +32,15 @@ class Registry(NamedTuple):
         return self.scheme == "https"
 
     @property
-    def url(self) -> str:
-        """The whole URL, the port where it is another than the scheme's."""
+    def authority(self) -> str:
+        """Host and port as a URL has them, the port where it is another than the scheme's."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        port = "" if self.port == _PORTS[self.scheme] else f":{self.port}"
-        return f"{self.scheme}://{host}{port}{self.path}"
+        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """The whole URL."""
+        return f"{self.scheme}://{self.authority}{self.path}"
 
 
 def parse_registry(value: str) -> Registry:

@@ -63,7 +63,7 @@ class Client(NamedTuple):
         connection.sock = wire
         # Who does not want to hear all of it may have answered all the same.
         with suppress(ConnectionError, ssl.SSLEOFError):
-            connection.request("PUT", self.registry.path, body, _HEADERS)
+            connection.request("PUT", self.registry.path, body, {"Host": self.registry.authority, **_HEADERS})
         response = connection.getresponse()
         try:
             content = response.read(LARGEST_REPLY + 1)

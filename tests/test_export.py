@@ -470,3 +470,20 @@ def test_what_an_export_text_may_not_say(made: Made, before: str, after: str) ->
     ran = made.export("--p12", "o.p12", "--passphrase-file", "secret", "--procedure", "own")
     assert (ran.status, "own/export.sh, line 4" in ran.err) == (2, True), ran.err
     assert not (made.directory / "o.p12").exists()
+
+
+def test_a_device_whose_key_is_elsewhere(project: Path, tmp_path: Path) -> None:
+    """A device that was signed from a CSR has no PKCS#12 and no key to hand out, but a certificate and a directory."""
+    words = ["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={UUID}"]
+    openssl(*words, "-keyout", str(tmp_path / "own.key"), "-out", str(tmp_path / "own.csr"), cwd=project)
+    signed = run("sign", str(tmp_path / "own.csr"), "--uuid", UUID, cwd=project)
+    assert signed.status == 0, signed.err
+    made = Made(project)
+    for ran in (made.p12("out"), made.export("--der", "--key", "--out", "out")):
+        assert (ran.status, len(ran.error_lines), "has no key here" in ran.err) == (4, 1, True), ran.err
+    assert not (project / "out").exists()
+    assert made.export("--der", "--out", "out.der").status == 0
+    assert made.export("--tar", "--out", "out.tar").status == 0
+    listed = subprocess.run(["tar", "-tf", project / "out.tar"], capture_output=True, text=True, check=True).stdout
+    assert "client.pem" in listed
+    assert "pkey" not in listed

@@ -89,6 +89,7 @@ def test_the_request(made: Made) -> None:
     (request,) = asked.requests
     assert request.line == f"PUT {DEFAULT_PATH} HTTP/1.1"
     assert request.headers["content-type"] == "application/json"
+    assert request.headers["host"] == f"127.0.0.1:{asked.port}"
     assert list(request.document) == ["credentials", "deviceId", "deviceName", "deviceType", "uuid"]
     assert request.document == {
         "credentials": made.certificate,

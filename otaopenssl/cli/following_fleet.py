@@ -64,11 +64,10 @@ class Followed:
     def finish(self, summary: Summary) -> None:
         """Wait for what is still to follow, unless the fleet was interrupted; one meanwhile is noted in its summary."""
         following = self._following
-        if summary.is_interrupted:
+        if summary.is_interrupted or not following.left:
             return
-        if following.left:
-            done = " and ".join(following.counts)
-            terminal.note(f"{following.left} of {following.quantity} devices are still to be {done}")
+        done = " and ".join(following.counts)
+        terminal.note(f"{following.left} of {following.quantity} devices are still to be {done}")
         try:
             with progress(following.quantity) as shown:
                 following.finish(shown.show)
