@@ -79,6 +79,13 @@ def floods_headers(peer: socket.socket, stopped: threading.Event) -> None:
         peer.sendall(b"X: " + b"y" * 60_000 + b"\r\n")
 
 
+def never_begins(peer: socket.socket, stopped: threading.Event) -> None:
+    """Announcements of an answer, without end."""
+    peer.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+    while not stopped.is_set():
+        peer.sendall(b"HTTP/1.1 100 Continue\r\n\r\n" * 1000)
+
+
 @contextmanager
 def registry(*answers: bytes | Talk | By, context: ssl.SSLContext | None = None) -> Iterator[Asked]:
     """A registry that gives each request the next of the answers, and the last one from then on."""

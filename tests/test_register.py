@@ -30,6 +30,7 @@ from tests.registries import (
     floods,
     floods_headers,
     key,
+    never_begins,
     pem,
     registry,
     says_nothing,
@@ -211,7 +212,8 @@ def test_refused_then_there() -> None:
         (b"SSH-2.0-OpenSSH_9.2p1\r\n", "no HTTP"),
         (answer("200 OK", '"' + "x" * 65536 + '"'), "sent more than 65536 bytes"),
         (floods, "sent more than 65536 bytes"),
-        (floods_headers, "more than 65536 bytes|no HTTP"),
+        (floods_headers, "sent more than 65536 bytes"),
+        (never_begins, "sent more than 65536 bytes"),
     ],
 )
 def test_failures_are_not_asked_again(reply: bytes | Talk, words: str) -> None:
@@ -220,7 +222,7 @@ def test_failures_are_not_asked_again(reply: bytes | Talk, words: str) -> None:
         client, pauses, pause = asked_of(asked)
         with pytest.raises(Failed) as raised:
             register(client, SAMPLE, pause)
-    assert any(word in raised.value.message for word in words.split("|")), raised.value.message
+    assert words in raised.value.message
     assert raised.value.message.isprintable()
     assert len(raised.value.message) < 700
     assert (len(asked.requests), pauses) == (1, [])
