@@ -17,12 +17,16 @@ ROWS = [
 errors
 address departures der digest elf exchange expiry_plot file_state findings git_ignore git_index ids interrupts merkle
 questions resources shellwords statement strict_json
+registration registry wire
 approval cnf distinguished_name environment key_kind layout outputs render settings steps
 certificate_request chain complaints device_files durable given leaf leaf_rules output_rules id_list procedure providers
 signing_steps targets
 answer attempt carried room runner text_rules
 credentials git_tree locks measured page_file policy program reports request_source script signing stock texts
 wholeness
+registry_client registry_trust
+register register_script
+export_script pkcs12 device_tar
 device_answers device_index device_verdicts file_rules included inventory twins
 belonging certificate_rules gateway_root_rules previous
 account approvers builds configs dsse file_system fleet_expiry fleet_root plan records recorded_lines
@@ -34,7 +38,8 @@ rehearsal trials
 evidence gate gateway issuance proof server show statement_rules
 approve device doctor_texts fleet_block line_rules record_rules renew root seal_rules
 fleet_summary
-device_script doctor fleet issued_list recorded_devices rehearse
+device_script doctor fleet follow_up issued_list recorded_devices rehearse
+export
 audit fleet_script page_certificates recorded_certificates rehearse_script renewal_script
 device_check recorded_runs
 verify
@@ -53,6 +58,8 @@ ONLY_PLACE = {
     "jinja2": {"render"},
     "typer": {"cli"},
     "shlex": {"shellwords"},
+    "http": {"registry_client"},
+    "ssl": {"registry_client", "registry_trust", "wire"},
     "signal": {"__main__", "interrupts", "runner"},
 }
 SOURCES = sorted(PACKAGE.rglob("*.py"))

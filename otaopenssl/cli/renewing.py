@@ -12,7 +12,7 @@ from otaopenssl.account import Account, Result
 from otaopenssl.cli import gating, session, terminal
 from otaopenssl.cli.defaults import Defaults
 from otaopenssl.cli.facts import facts, valid_until
-from otaopenssl.cli.issuing_fleet import devices_in_words, failure
+from otaopenssl.cli.fleet_summary import devices_in_words, failure
 from otaopenssl.cli.numbers import days_of, jobs_of
 from otaopenssl.cli.options import Running
 from otaopenssl.cli.progress import Progress, progress
