@@ -127,7 +127,16 @@ def test_commands(propose: Propose) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["show", "rehearse --uuid", "gateway root --uuid", "audit --proof", "rehearse --against x --uuid"]
+    "line",
+    [
+        "show",
+        "renew",
+        "renew aa:bb:01",
+        "rehearse --uuid",
+        "gateway root --uuid",
+        "audit --proof",
+        "rehearse --against x --uuid",
+    ],
 )
 def test_devices(propose: Propose, line: str) -> None:
     """Where a device must be there, those that are there are proposed, and nothing that only looks like one."""

@@ -837,6 +837,24 @@ def test_server_ca(project: Path) -> None:
     assert others(doctor(project)) == {"server-ca": "warning"}
 
 
+def test_previous(project: Path, devices: Path) -> None:
+    """Devices that a renewal has replaced are counted, and one that a dead run left half-way; they are no devices."""
+    assert doctor(project)["previous"][:2] == ("ok", "no device was renewed")
+    for command in ("device --uuid u1", "renew u1", "renew u1"):
+        assert run(*command.split(), cwd=project).status == 0
+    told = doctor(project)["previous"][:2]
+    assert told == ("ok", "2 that were renewed are kept in ./myservername/previous, keys included")
+    previous = devices.parent / "previous"
+    kept = min(previous.glob("u1/*"))
+    (previous / ".renewing").mkdir()
+    kept.rename(previous / ".renewing" / f"u1,{'0' * 64}")
+    told = doctor(project)["previous"][:2]
+    assert told == ("ok", "renewals: 1 under way, or left by runs that died, which the next run finishes")
+    assert run("device", cwd=project).status == 0
+    assert len(list(previous.glob("u1/*"))) == 2
+    assert not (previous / ".renewing").exists()
+
+
 def test_workbenches(project: Path) -> None:
     """What a dead run left is told; a living one's is not."""
     folder = project / "myservername" / ".otaopenssl"

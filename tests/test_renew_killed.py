@@ -131,7 +131,13 @@ def test_killed_at_any_moment(project: Path, devices: Path, exchanges: bool, arg
         assert exchanges <= (server_dir / "devices" / "u1").is_dir()
     assert states == ({True} if exchanges else {True, False})
     following = {copy: _NEXT[number % len(_NEXT)] for number, copy in enumerate(copies)}
-    run_all([["-C", str(copy), *words] for copy, words in following.items()], cwd=project)
+    ran = run_all([["-C", str(copy), *words] for copy, words in following.items()], cwd=project)
+    for words, one in zip(following.values(), ran, strict=True):
+        # Also between two renames the device is there for whoever comes next; that a record is not closed yet, verify
+        # tells as well.
+        expected = {"device --uuid u1": (4,), "verify u1": (0, 1)}.get(" ".join(words), (0,))
+        assert one.status in expected, f"{words}: {one.out}{one.err}"
+        assert "file-missing" not in one.out
     readers = [copy for copy, words in following.items() if words[0] in _READERS]
     for made in run_all([["-C", str(copy), "device", "--uuid", "last"] for copy in readers], cwd=project):
         assert made.status == 0, made.err

@@ -3,6 +3,8 @@
 import json
 import pickle
 import signal
+import subprocess
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -116,6 +118,20 @@ def test_interrupted(project: Path, devices: Path, tmp_path: Path, real_openssl:
     done = sum(len(kept(project, uuid)) for uuid in uuids)
     assert f"interrupted: {done} of 16 devices were renewed, nothing else was changed" in ran.err
     assert 3 <= done < 16
+    whole(devices)
+    holds(project, "--all")
+
+
+def test_an_output_that_cannot_be_written(project: Path, devices: Path) -> None:
+    """What was renewed is whole and recorded, the rest is as it was, and the error says what could not be written."""
+    uuids = fleet(project, 8)
+    command = [sys.executable, "-m", "otaopenssl", "renew", *uuids, "-j", "1"]
+    with Path("/dev/full").open("w") as full:
+        ran = subprocess.run(command, cwd=project, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert ran.returncode == 5, ran.stderr
+    assert "standard output cannot be written: no space left on device" in ran.stderr
+    assert ran.stderr.count("otaopenssl: error:") == 1
+    assert "Traceback" not in ran.stderr
     whole(devices)
     holds(project, "--all")
 
