@@ -153,7 +153,8 @@ def issue(
         linked = {name for name, _ in links(steps)}
         has_key = bool(given.files)
         one = Replacement(identity.uuid, issued.sha256, given.replaces, linked, has_key, issuance.run_id)
-        return Made(report, issued, warnings, fetched, replace_device(bench, one, runner, lambda: commit(issued)))
+        replaced = replace_device(bench, one, runner, lambda: commit(issued))
+        return Made(report, issued, (*warnings, *replaced.warnings), fetched, replaced)
     bench.publish_device(identity.uuid, lambda: commit(issued))
     return Made(report, issued, warnings, fetched)
 

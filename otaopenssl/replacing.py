@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from otaopenssl import previous
 from otaopenssl.carried import carry_over
-from otaopenssl.device_verdicts import judged
+from otaopenssl.device_verdicts import accepted_of, judged
 from otaopenssl.digest import sha256
 from otaopenssl.durable import not_writable, read_bounded, sync_file, sync_tree
 from otaopenssl.errors import Failed, Unfit, quoted
@@ -28,6 +28,7 @@ class Replaced(NamedTuple):
 
     issued: Issued
     kept: str
+    warnings: tuple[str, ...]
 
 
 class Replacement(NamedTuple):
@@ -53,7 +54,7 @@ def replace_device(bench: Workbench, one: Replacement, runner: Runner, commit: C
     """
     server, uuid = bench.server, one.uuid
     staged, real = bench.staged.device_path(uuid), server.device_path(uuid)
-    _prove(bench, one, runner)
+    warnings = _prove(bench, one, runner)
     before = _leaf(one.before[CERTIFICATE_NAME])
     issued = Issued(before.serial, before.not_after, sha256(_der(one.before[CERTIFICATE_NAME])))
     try:
@@ -68,16 +69,21 @@ def replace_device(bench: Workbench, one: Replacement, runner: Runner, commit: C
             kept = previous.take_place(server, uuid, staged, one.sha256, commit)
     except OSError as error:
         raise not_writable(error, server.shown(real)) from error
-    return Replaced(issued, server.shown(kept))
+    return Replaced(issued, server.shown(kept), warnings)
 
 
-def _prove(bench: Workbench, one: Replacement, runner: Runner) -> None:
-    """Raise Failed unless ca.crt has signed the new certificate, for the key of the old one where that is kept."""
-    path = bench.staged.device_path(one.uuid) / CERTIFICATE_NAME
-    verdict = judged(runner, bench.staged, bench.staged.shown(path))
-    if verdict.broken is not None:
-        raise verdict.broken
-    if not verdict.is_accepted:
+def _prove(bench: Workbench, one: Replacement, runner: Runner) -> tuple[str, ...]:
+    """Raise Failed unless ca.crt has signed the new certificate, for the key of the old one where that is kept.
+
+    A warning tells where it has not signed the old one.
+    """
+    path, old = (place.device_path(one.uuid) / CERTIFICATE_NAME for place in (bench.staged, bench.server))
+    shown = bench.staged.shown(path)
+    accepted = accepted_of(runner, bench.staged, (shown, str(old)))
+    if shown not in accepted:
+        verdict = judged(runner, bench.staged, shown)
+        if verdict.broken is not None:
+            raise verdict.broken
         words = f"openssl verify refuses the new {quoted(CERTIFICATE_NAME)}: {verdict.words}"
         raise Failed(words, hint="check the fleet root CA: otaopenssl doctor")
     if one.keeps_key:
@@ -85,6 +91,9 @@ def _prove(bench: Workbench, one: Replacement, runner: Runner) -> None:
         if not is_same_key(*keys):
             words = f"the new {quoted(CERTIFICATE_NAME)} is for another key than the one before"
             raise Failed(words, hint=f"see which key is there: otaopenssl verify {one.uuid}")
+    if str(old) in accepted:
+        return ()
+    return (f"device {one.uuid}: its certificate before was not one that ca.crt has signed for clients",)
 
 
 def _check_unchanged(real: Path, one: Replacement) -> None:

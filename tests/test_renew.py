@@ -165,6 +165,7 @@ def test_an_expired_certificate(project: Path, devices: Path, tmp_path: Path) ->
     Device(devices / "u1", tmp_path).sign(start="20200101000000Z", end="20210101000000Z")
     ran = made(project, "renew", "u1")
     assert "valid until 2021-01-01 00:00:00 UTC (expired " in ran.err
+    assert "warning" not in ran.err
     whole(devices)
     holds(project, "u1")
 
@@ -182,6 +183,7 @@ def test_after_a_rollover_of_the_ca(project: Path, devices: Path) -> None:
     ran = made(project, "renew", "u1")
     assert "certificate renewed by 'CN" in ran.err
     assert "other-CA'" in ran.err
+    assert "warning: device u1: its certificate before was not one that ca.crt has signed for clients\n" in ran.err
     whole(devices)
     holds(project, "u1")
 
