@@ -8,11 +8,15 @@ from otaopenssl.steps import Text
 
 
 class Given(NamedTuple):
-    """The steps to carry out, and the files that are there before, by their paths as commands name them."""
+    """The steps to carry out, and the files that are there before, by their paths as commands name them.
+
+    ``public_key`` is the device's in DER, where a stranger has made it.
+    """
 
     text: Text
     files: Mapping[str, bytes]
     warnings: tuple[str, ...] = ()
+    public_key: bytes | None = None
 
 
 class Source(Protocol):

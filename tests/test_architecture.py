@@ -21,7 +21,7 @@ registration registry wire
 approval cnf distinguished_name environment key_kind layout outputs render settings steps
 certificate_request chain complaints device_files durable given leaf leaf_rules output_rules id_list procedure providers
 signing_steps targets
-answer attempt room runner text_rules
+answer attempt request_rules room runner text_rules
 credentials git_tree locks measured page_file policy program reports request_source script signing stock texts
 wholeness
 registry_client registry_trust
