@@ -15,22 +15,26 @@ ROWS = [
     row.split()
     for row in """
 errors
-address departures der digest elf expiry_plot file_state findings git_ignore git_index ids interrupts merkle questions
-resources shellwords statement strict_json
+address departures der digest elf expiry_plot file_state findings git_ignore git_index ids interrupts login merkle
+questions resources shellwords statement strict_json
 approval cnf environment key_kind layout leaf outputs render settings steps
 chain complaints device_files durable leaf_rules output_rules procedure providers targets
 answer attempt room runner text_rules
-credentials git_tree id_list locks measured page_file policy program reports script signing stock texts
+credentials git_tree id_list inside locks measured page_file policy program reports script signing stock texts
 wholeness
+present_device
+installed_files
+destination
 device_answers device_index device_verdicts file_rules included inventory twins
 belonging certificate_rules gateway_root_rules
 account approvers builds configs dsse file_system fleet_expiry fleet_root plan records
-scratch serials server_directory vouching workbench
+image scratch serials server_directory sftp_batch sftp_complaints vouching workbench
+installed_identity sftp
 doctor_check execution materials recovery
 differences doctor_ca doctor_keys doctor_openssl doctor_owners doctor_place doctor_server gateway_root permission record
 rehearsal trials
-evidence gate gateway issuance proof server show statement_rules
-approve device doctor_texts fleet_block line_rules record_rules root seal_rules
+evidence gate gateway install issuance proof server show statement_rules
+approve device doctor_texts fleet_block install_script line_rules record_rules root seal_rules
 device_script doctor fleet issued_list recorded_devices rehearse
 audit fleet_script page_certificates recorded_certificates rehearse_script
 device_check recorded_runs

@@ -30,6 +30,7 @@ _COMMANDS = {
     "list": ("overview_commands", "list_devices"),
     "doctor": ("overview_commands", "doctor"),
     "report": ("overview_commands", "report"),
+    "install": ("install_command", "install"),
     "approve": ("text_commands", "approve"),
     "audit": ("text_commands", "audit"),
 }
