@@ -137,8 +137,11 @@ class RemoteDirectory:
             raise Failed(f"sftp {describe_statuses(finished)}", hint="run the same command again")
         if status == _CONNECTION_STATUS or not command:
             said, hint = connection_complaint(finished.stderr, self._options.known_name, self._options.ssh_words)
-            what = f"the connection to {host} was lost" if command else f"no session with {host}"
-            raise Failed(f"{what}{f': {quoted(said)}' if said else ''}", hint=hint)
+            why = f": {quoted(said)}" if said else ""
+            if command:
+                hint = "run the same command again, which finishes what was begun"
+                raise Failed(f"the connection to {host} was lost{why}", hint=hint)
+            raise Failed(f"no session with {host}{why}", hint=hint)
         said = quoted(command_complaint(finished.stderr))
         name, _, arguments = command.partition(" ")
         if name == "cd":
@@ -149,4 +152,4 @@ class RemoteDirectory:
             kind = Unfit if local.startswith("there/") else Failed
             raise kind(f"{quoted(remote)} in {shown} cannot be fetched: {said}", hint=hint_for(command))
         what = "listed" if name == "ls" else "written"
-        raise Unfit(f"{shown} cannot be {what}: {quoted(command)} ended with {said}", hint=hint_for(command))
+        raise Unfit(f"{shown} cannot be {what}: {said}", hint=hint_for(command))

@@ -67,19 +67,21 @@ def discard_batch(directory: str, temporary: Sequence[str]) -> Batch:
 def parse_entries(printed: str) -> dict[str, Entry]:
     """What the listing in a session's output tells, by name.
 
-    sftp shows a name that would break its line with escapes, so that none passes for more than one.
+    sftp prints a line's end in a name as it is, which may make a line of it that looks like another's: what is listed
+    twice is taken for no file.
     """
-    found = {}
-    for line in printed.splitlines():
+    found: dict[str, Entry] = {}
+    for line in printed.split("\n"):
         match = _LISTED.fullmatch(line)
         if match is not None:
-            found[match[3]] = Entry(_KINDS.get(match[1], SPECIAL), _mode(match[2]))
+            kind = SPECIAL if match[3] in found else _KINDS.get(match[1], SPECIAL)
+            found[match[3]] = Entry(kind, _mode(match[2]))
     return found
 
 
 def last_command(printed: str) -> str:
     """The command that a session came to; empty where there was no session."""
-    commands = [line.removeprefix(PROMPT) for line in printed.splitlines() if line.startswith(PROMPT)]
+    commands = [line.removeprefix(PROMPT) for line in printed.split("\n") if line.startswith(PROMPT)]
     return commands[-1] if commands else ""
 
 

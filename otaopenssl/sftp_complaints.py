@@ -5,10 +5,9 @@ from typing import NamedTuple
 
 _LONGEST = 200
 # What is said beside a reason, and of files that were looked for and are not there.
-_CHATTER = re.compile(
-    r"@.*|Warning: .*|Connection closed\.?|Killed by signal .*|Couldn't .*: Connection lost|"
-    r"File \".*\" not found\.?|remote delete .*: No such file or directory"
-)
+_CHATTER = re.compile(r"@.*|Warning: .*|Connection closed\.?|Killed by signal .*")
+# And of files that were looked for and are not there, which is no reason for the end of a session.
+_ABSENT = re.compile(r"File \".*\" not found\.?|remote delete .*: No such file or directory")
 _NO_ROOM = re.compile(r"(?:put|rm|chmod|rename) ")
 
 
@@ -39,13 +38,7 @@ _KNOWN = (
     ),
     Known(re.compile(r".*[Bb]ad configuration option.*|Can't open user config file .*"), "mend the ssh configuration"),
 )
-_AGAIN = "run the same command again, which finishes what was begun"
-
-
-def lines_of(stderr: bytes) -> list[str]:
-    """The lines that say something, each of at most 200 printable characters."""
-    lines = (line.strip() for line in stderr.decode("utf-8", "replace").splitlines())
-    return [_shown(line) for line in lines if line and not _CHATTER.fullmatch(line)]
+_BY_HAND = "see by hand what is wrong: ssh {words}"
 
 
 def connection_complaint(stderr: bytes, known: str, words: str) -> tuple[str, str]:
@@ -53,17 +46,17 @@ def connection_complaint(stderr: bytes, known: str, words: str) -> tuple[str, st
 
     ``known`` names the host as known_hosts does, ``words`` as ssh takes it.
     """
-    lines = lines_of(stderr)
+    lines = [line for line in _lines(stderr) if not _ABSENT.fullmatch(line)]
     for one in _KNOWN:
         for line in lines:
             if one.line.fullmatch(line):
                 return line, one.hint.format(known=known, words=words)
-    return (lines[0] if lines else ""), _AGAIN
+    return (lines[0] if lines else ""), _BY_HAND.format(words=words)
 
 
 def command_complaint(stderr: bytes) -> str:
     """What was said of the command that ended a batch, which is what was said last."""
-    lines = lines_of(stderr)
+    lines = _lines(stderr)
     return lines[-1] if lines else "no reason is given"
 
 
@@ -72,6 +65,12 @@ def hint_for(command: str) -> str:
     if _NO_ROOM.match(command):
         return "check its owner and mode, that its file system has room, and that it is not mounted read-only"
     return "check the directory on the device, and the owners and modes of what is in it"
+
+
+def _lines(stderr: bytes) -> list[str]:
+    """The lines that say something, each of at most 200 printable characters."""
+    lines = (line.strip() for line in stderr.decode("utf-8", "replace").splitlines())
+    return [_shown(line) for line in lines if line and not _CHATTER.fullmatch(line)]
 
 
 def _shown(line: str) -> str:
