@@ -90,6 +90,15 @@ def fill($of): if type != "array" then . else map(if type == "object" then $of[.
   | if all_text then join("") else . end end;
 def filled($of): .argv |= map(map(fill($of))) | .to |= fill($of);
 def all_commands: [texts[] | commands | filled(places)];
+# Of these the ones for a CSR that is there, from the signing on; and for keys that are there, with the making of the CSR.
+def has_words($words): any(.argv[]; .[: $words | length] == $words);
+def signing: [.[] | has_words(["openssl", "x509"]) and any(.argv[][]; . == "-req")] | index(true);
+def from_request: .[signing:];
+def from_keys: (.[signing].argv[0] | .[index("-in") + 1]) as $csr | [.[:signing][]
+  | select(.to == $csr or any(.argv[]; . as $words | any(range(1; length); $words[. - 1:. + 1] == ["-out", $csr])))][-1:] + .[signing:];
+def carried_out($all): .steps[0].step as $first
+  | [$all | if . == [] then . elif command == "sign" then from_request elif command == "renew" then ., from_keys, from_request
+      else . end] | first((.[] | select(.[0].step == $first)), .[0]);
 # What a line must be, and that its steps are the commands of the texts: all, or the first ones, or none.
 def well_formed($n): must(.schema == "otaopenssl-device/1" and .sequence == $n and (.previous | hex)
     and (.begin | time) and (.end | time) and .begin <= .end
@@ -99,14 +108,16 @@ def well_formed($n): must(.schema == "otaopenssl-device/1" and .sequence == $n a
         and (.not_after | matches("[0-9-]{10}T[0-9:]{8}Z")) and (has("reason") | not)
       else (.result | IN("failed", "refused")) and (.reason | type == "string")
         and [.serial, .not_after, .certificate_sha256] == [null, null, null] end)
-    and all(.steps[].outputs[]; (.path | type == "string") and (.size | type == "number" and . == floor and . >= 0)
+    and all(.steps[].outputs[], .given[]?; (.path | type == "string") and (.size | type == "number" and . == floor and . >= 0)
       and (if has("sha256") then .sha256 | hex else .mode | type == "string" end)); "line \($n) is not what the format says");
-def by_the_texts($all): ({DEVICE_UUID: .uuid, device_id, device_dir: "\(places.DEVICES_DIR)/\(.uuid)"}) as $own
+def by_the_texts($texts): carried_out($texts) as $all | ({DEVICE_UUID: .uuid, device_id, device_dir: "\(places.DEVICES_DIR)/\(.uuid)"}) as $own
   | ({made: ($all | length), failed: (.steps | length)}[.result] // 0) as $count
   | must([.steps[] | {step, argv, to}] == ($all[:$count] | map(filled($own))); "line \(.sequence): not the commands of the texts")
   | (if command == "root" then "\(places.DEVICES_DIR)/ca.crt" else "client.pem" end) as $certificate
   | must(.result != "made" or any(.steps[].outputs[]; .path == $certificate and has("sha256"));
       "line \(.sequence): no certificate was written")
+  | must(if has("given") then command | IN("sign", "renew") else .result != "made" or command != "sign" end;
+      "line \(.sequence): given")
   | must(all((if .result == "failed" and (.steps[-1:] | any(.[]; has("statuses") | not)) then .steps[:-1] else .steps end)[];
       (.statuses // [] | map(numbers) | length) == ([.argv[][0] | select(. == "openssl")] | length));
       "line \(.sequence): not an exit status for each openssl process");
@@ -119,7 +130,7 @@ statement() {
   | must(.predicateType == "https://slsa.dev/provenance/v1"; "predicateType")
   | must(build.buildType == "urn:otaopenssl:record:1"; "buildType")
   | must(.subject | length == 1 and .[0].name == "devices.jsonl" and (.[0].digest.sha256 | hex); "subject")
-  | must(command | IN("root", "device", "fleet"); "command")
+  | must(command | IN("root", "device", "fleet", "sign", "renew"); "command")
   | must(places | all_text and ([.CWD, .SERVER_NAME, .SERVER_DIR, .DEVICES_DIR] | all_text); "places")
   | must([texts[].name] | IN(if command == "root" then ["root.sh"] elif places | has("device_gateway")
       then ["device.sh", "gateway.sh"], ["device.sh", "gateway-port.sh"] else ["device.sh"] end); "texts")
@@ -278,7 +289,7 @@ certificates() { # each certificate lies in its directory, unless a later record
   [[ -z $text ]] || no "found with another certificate than was recorded before: $text"
   # The other files of devices; what is gone may have been moved to the device, and root.crt may have been fetched again.
   jq -nrR 'inputs | fromjson | select(.result == "made" and .uuid) | .uuid as $uuid
-    | reduce .steps[].outputs[]? as $one ({}; .[$one.path] = $one.sha256) | del(."root.crt") | to_entries[]
+    | reduce (.steps[].outputs[]?, .given[]?) as $one ({}; .[$one.path] = $one.sha256) | del(."root.crt") | to_entries[]
     | select(.value and (.key | test("\\A[A-Za-z0-9][A-Za-z0-9._:-]*\\z"))) | "\($uuid) \(.value)  ../../devices/\($uuid)/\(.key)"
     ' devices.jsonl | sort | join -v 1 - "$tmp/later" | while read -r name text file; do
       [[ -e $file ]] || continue

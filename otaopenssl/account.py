@@ -46,6 +46,11 @@ class Account:
         self._prefix = f"{device_dir}/"
         self._begin = timestamp(datetime.now(UTC))
         self._performed: list[_Performed] = []
+        self._given: dict[str, Written] = {}
+
+    def give(self, files: Mapping[str, Written]) -> None:
+        """Remember files that are there before the first step, by their paths as commands name them."""
+        self._given |= files
 
     def add(self, text: str, bound: BoundStep, finished: Finished | None, outputs: Mapping[str, Written]) -> None:
         """Remember a step of a text that was carried out, or tried; ``finished`` is of one that openssl ran for."""
@@ -67,6 +72,8 @@ class Account:
         }
         if result in (Result.FAILED, Result.REFUSED):
             document["reason"] = without_pem(reason)
+        if self._given:
+            document["given"] = [self._output(path, found) for path, found in self._given.items()]
         document["steps"] = [self._step(one) for one in self._performed]
         return json.dumps(document, separators=(",", ":")).encode("ascii")
 
@@ -77,14 +84,16 @@ class Account:
             told["to"] = bound.redirect
         if finished is not None:
             told["statuses"] = finished.statuses
-        told["outputs"] = [self._output(bound, path, found) for path, found in outputs.items()]
+        told["outputs"] = [
+            self._output(path, found, is_public=bound.step.makes_public_files) for path, found in outputs.items()
+        ]
         if finished is not None and not finished.is_good:
             told["stderr"] = without_pem(finished.stderr.decode("utf-8", "replace"))
         return told
 
-    def _output(self, bound: BoundStep, path: str, found: Written) -> dict[str, Any]:
+    def _output(self, path: str, found: Written, *, is_public: bool = False) -> dict[str, Any]:
         told: dict[str, Any] = {"path": path.removeprefix(self._prefix), "size": len(found.content)}
-        if bound.step.makes_public_files or is_public_pem(*found):
+        if is_public or is_public_pem(*found):
             told["sha256"] = sha256(found.content)
         else:
             told["mode"] = "0600"

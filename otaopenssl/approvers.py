@@ -5,9 +5,10 @@ from pathlib import Path
 
 from otaopenssl.approval import APPROVAL_NAME, SIGNATURES_NAME
 from otaopenssl.complaints import first_complaint
+from otaopenssl.distinguished_name import compared_name
 from otaopenssl.environment import CHILD_PATH
 from otaopenssl.errors import Failed, NotApproved, quoted
-from otaopenssl.leaf import compared_name, parse_leaf
+from otaopenssl.leaf import parse_leaf
 from otaopenssl.measured import measure
 from otaopenssl.outputs import is_whole_der, pem_blocks
 from otaopenssl.policy import Approvers, check_is_roots

@@ -37,6 +37,18 @@ def element(content: bytes) -> Element:
     return found[0]
 
 
+def content_of(found: Element, tag: int) -> bytes:
+    """The content of an element that has that tag. Raises ValueError where it has another."""
+    if found.tag != tag:
+        raise ValueError(f"tag {found.tag:#04x}, expected {tag:#04x}")
+    return found.content
+
+
+def inside(outer: Element, tag: int) -> list[Element]:
+    """The elements in an element that has that tag. Raises ValueError where it has another."""
+    return elements(content_of(outer, tag))
+
+
 def _bounds(content: bytes, start: int) -> tuple[int, int, int]:
     """The tag of the element at ``start``, and where its content begins and ends."""
     if len(content) < start + 2:

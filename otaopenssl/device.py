@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple, Optional
 
 from otaopenssl import configs, serials, workbench
 from otaopenssl.account import Account
+from otaopenssl.errors import Failed
 from otaopenssl.evidence import Evidence, kept, of_one
 from otaopenssl.ids import DeviceID, DeviceUUID, Identity
 from otaopenssl.interrupts import hold_for_good
@@ -13,22 +14,28 @@ from otaopenssl.issuance import Made, issue, prepared
 from otaopenssl.layout import Server, listing
 from otaopenssl.outputs import CertificateReport
 from otaopenssl.program import Launch
+from otaopenssl.runner import Runner
 from otaopenssl.texts import Procedure
 from otaopenssl.wholeness import Issued
 
 if TYPE_CHECKING:
-    # Most devices are made without asking a gateway, and what that takes would be a part of their time.
+    # Most devices need neither a gateway nor a CSR from elsewhere, and what those take would be a part of their time.
     from otaopenssl.gateway_root import Fetched, GatewayOrder
+    from otaopenssl.request_source import OneRequest
 
 
 class Order(NamedTuple):
-    """What is to be made: one device of one server, by one procedure; with a gateway's root where one is named."""
+    """What is to be made: one device of one server, by one procedure; with a gateway's root where one is named.
+
+    ``source`` is where its CSR is from, where the text makes none.
+    """
 
     server: Server
     uuid: DeviceUUID
     device_id: DeviceID
     procedure: Procedure
     gateway: Optional["GatewayOrder"] = None
+    source: Optional["OneRequest"] = None
 
     def places(self) -> dict[str, str]:
         """The values of the places of device.sh."""
@@ -78,7 +85,9 @@ def _made(order: Order, launch: Launch, evidence: Evidence | None, account: Acco
     server = order.server
     is_there = os.path.lexists(server.device_path(order.uuid))
     found = [workbench.device_exists(server, order.uuid)] if is_there else []
-    issuance, runner = prepared(server, order.procedure, order.gateway, launch, found=found)
+    issuance, runner = prepared(server, order.procedure, order.gateway, launch, source=order.source, found=found)
+    if order.source is not None:
+        _check_signature(order.source, runner, server)
     with (
         configs.provided(server, issuance.text),
         of_one(evidence, account, runner) as (watch, told),
@@ -99,3 +108,15 @@ def _made(order: Order, launch: Launch, evidence: Evidence | None, account: Acco
             commit,
             account,
         )
+
+
+def _check_signature(source: "OneRequest", runner: Runner, server: Server) -> None:
+    """Raise Failed unless the CSR is signed by its own key: before a serial number is taken for it."""
+    from otaopenssl import device_answers
+
+    asked = device_answers.request(runner, device_answers.STANDARD_INPUT, server.project_dir, source.request.pem)
+    if asked.fault:
+        raise Failed(f"openssl cannot read {source.shown}: {asked.fault}", hint="have the CSR made again")
+    if not asked.is_signed:
+        words = f"{source.shown}: its own signature is wrong: it was changed, or another key has signed it"
+        raise Failed(words, hint="have the CSR made again, by the key that it is for")

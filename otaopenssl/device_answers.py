@@ -74,9 +74,9 @@ def shown(runner: Runner, path: str, cwd: Path) -> Certificate:
     return Certificate(report, fault="" if report is not None else _why(finished))
 
 
-def request(runner: Runner, path: str, cwd: Path) -> Request:
-    """The CSR at ``path``. Raises Failed where no openssl ends."""
-    finished = runner.ask(REQUEST_CHECK, path, cwd=cwd)
+def request(runner: Runner, path: str, cwd: Path, stdin: bytes = b"") -> Request:
+    """The CSR at ``path``, which is STANDARD_INPUT for ``stdin``. Raises Failed where no openssl ends."""
+    finished = runner.ask(REQUEST_CHECK, path, cwd=cwd, stdin=stdin)
     public_key = _public_key(finished)
     subject = re.search(r"^subject= ?(.*)$", _text(finished), re.MULTILINE)
     # Where it is wrong, 1.1.1 and 3.0 end with 0, and later ones print no more; the words stand in either stream.

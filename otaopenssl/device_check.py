@@ -21,6 +21,7 @@ from otaopenssl.ids import DeviceID, DeviceUUID
 from otaopenssl.layout import CERTIFICATE_NAME, GATEWAY_ROOT_NAME, Server
 from otaopenssl.output_rules import Written, written
 from otaopenssl.outputs import CertificateReport, serial_hex
+from otaopenssl.present_device import absent_keys
 from otaopenssl.questions import DEVICES_CHECK
 from otaopenssl.recorded_certificates import Recorded
 from otaopenssl.runner import Runner
@@ -80,7 +81,13 @@ class DeviceCheck:
         names, self._faults = directory(path, owners)
         self._names = names or []
         steps = [] if names is None else bound_steps(standard.server, standard.text, path, names)
-        self._wanted: tuple[DeviceFile, ...] = device_files(steps) if steps else ()
+        wanted = device_files(steps) if steps else ()
+        absent = self._absent_keys(steps)
+        self._wanted: tuple[DeviceFile, ...] = tuple(file for file in wanted if file.name not in absent)
+        if absent:
+            self._faults.append(
+                (Code.KEY_ELSEWHERE, f"{' and '.join(sorted(absent))} are not here: the device has them alone")
+            )
         self._links = links(steps)
         self._files = Files(path, self._wanted, owners)
         self._is_readable = names is not None
@@ -97,6 +104,13 @@ class DeviceCheck:
                 # It changes while it is looked at.
                 faults.append((Code.NOT_VERIFIED, f"it could not be looked at: {reason(error)}"))
         return [Finding(self._uuid, code, words) for code, words in faults]
+
+    def _absent_keys(self, steps: Sequence[BoundStep]) -> frozenset[str]:
+        """The files that it need not hold, since its keys are on the device alone."""
+        recorded = self._standard.recorded
+        if not steps or (recorded is not None and self._uuid in recorded.keys_made_here):
+            return frozenset()
+        return absent_keys(self._standard.text, steps, self._names)
 
     @property
     def certificate_path(self) -> str | None:

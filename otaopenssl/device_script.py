@@ -2,8 +2,9 @@
 
 from otaopenssl import configs, gateway_root
 from otaopenssl.device import Order
-from otaopenssl.script import Body, Script, here_documents, steps_of
+from otaopenssl.script import Body, Script, here_document, here_documents, steps_of
 from otaopenssl.shellwords import written
+from otaopenssl.signing_steps import from_request
 
 
 def script(order: Order, program: str | None) -> Script:
@@ -11,7 +12,7 @@ def script(order: Order, program: str | None) -> Script:
     text = order.procedure.text("device.sh")
     rendered = configs.missing(order.server, text)
     return Script(
-        command="otaopenssl device",
+        command=f"otaopenssl {'device' if order.source is None else 'sign'}",
         server=order.server,
         texts=[text] if order.gateway is None else [text, order.gateway.text(order.procedure)],
         body=script_body(order, rendered),
@@ -40,8 +41,13 @@ def making_body(order: Order) -> Body:
     """The lines of a script that make the device, where its variables are set."""
     text = order.procedure.text("device.sh")
     links = [written(word) for step in text.steps if (word := step.link_word())]
+    request: list[str] = []
+    if order.source is not None:
+        text, (word,) = from_request(text)
+        request = here_document(written(word), order.source.request.pem)
     body: Body = [
         'mkdir -m 700 "${device_dir}"',
+        *request,
         *steps_of(text, order.places()),
         "",
         *(f"[ -e {link} ] || rm -f {link}  # departure no-dangling-link" for link in links),

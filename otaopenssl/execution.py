@@ -5,6 +5,7 @@ After each step everything it was to write is read again: with a full disk opens
 
 import os
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 
 from otaopenssl.account import Account
@@ -63,6 +64,21 @@ class Execution:
                 self._account.add(self._text_name, bound, self._finished, told)
         self.written |= told
         return self._finished
+
+    def put(self, files: Mapping[str, bytes]) -> None:
+        """Have files there, by path, before the first step, as if one had written them. Raises Failed."""
+        for name, content in files.items():
+            path = self._cwd / name
+            try:
+                with open(path, "xb", opener=lambda file, flags: os.open(file, flags, 0o600)) as file:
+                    file.write(content)
+                self.written[name] = written(content)
+                _set_mode(path, 0o600, is_public=is_public_pem(*self.written[name]))
+            except OSError as error:
+                hint = "free some space on its file system, or check its owner and mode"
+                raise Failed(f"{quoted(name)} cannot be written: {reason(error)}", hint=hint) from error
+        if self._account is not None:
+            self._account.give(self.written)
 
     def check_still_there(self) -> None:
         """Raise Failed unless each file that was written is there as it was: a later process may have touched it."""

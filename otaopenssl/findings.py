@@ -29,6 +29,7 @@ class Code(StrEnum):
     FILE_MODE = "file-mode"
     FILE_OWNER = "file-owner"
     KEY_MODE = "key-mode"
+    KEY_ELSEWHERE = "key-elsewhere"
     PEM_MALFORMED = "pem-malformed"
     PEM_LABEL = "pem-label"
     PEM_EXTRA = "pem-extra"
@@ -88,6 +89,7 @@ class Code(StrEnum):
 _WARNINGS = frozenset(
     {
         Code.CERTIFICATE_SUBJECT,
+        Code.KEY_ELSEWHERE,
         Code.ROOT_CRT_MISSING,
         Code.ROOT_CRT_WITHOUT_ROOT,
         Code.NOT_RECORDED,
@@ -107,6 +109,7 @@ _MEANINGS = {
     Code.FILE_MODE: "a public file may be written by everybody, or is executable",
     Code.FILE_OWNER: "a file or the directory belongs to somebody else than the devices directory, and not to root",
     Code.KEY_MODE: "a private key may be read or written by others than its owner",
+    Code.KEY_ELSEWHERE: "the device's keys are not here: it was signed from a CSR, and has them alone",
     Code.PEM_MALFORMED: "a file holds no PEM, or a block that is cut off or damaged",
     Code.PEM_LABEL: "a PEM file holds something of another kind, such as a key in place of a certificate",
     Code.PEM_EXTRA: "a PEM file holds more than the one block that it should",

@@ -29,6 +29,7 @@ from otaopenssl.texts import Procedure
 
 if TYPE_CHECKING:
     from otaopenssl.gateway_root import GatewayOrder
+    from otaopenssl.request_source import RequestDirectory
 
 # Small enough to end soon and to tell of devices as they finish, large enough to share out the cost of a workbench.
 _LARGEST_BLOCK = 16
@@ -51,6 +52,7 @@ class FleetOrder(NamedTuple):
     """Which devices are to be made, and how.
 
     ``has_plan`` is for IDs that stand nowhere else: they are then written to a plan file before the first device.
+    ``csrs`` is where the devices' CSRs are from, where the text makes none.
     """
 
     server: Server
@@ -60,6 +62,7 @@ class FleetOrder(NamedTuple):
     has_plan: bool = False
     is_fail_fast: bool = False
     gateway: Optional["GatewayOrder"] = None
+    csrs: Optional["RequestDirectory"] = None
 
 
 class Summary:
@@ -117,7 +120,7 @@ def _fleet(
 ) -> Summary:
     server, started = order.server, time.monotonic()
     to_make = sum(not os.path.lexists(server.device_path(identity.uuid)) for identity in order.ids)
-    issuance, runner = prepared(server, order.procedure, order.gateway, launch, quantity=to_make)
+    issuance, runner = prepared(server, order.procedure, order.gateway, launch, source=order.csrs, quantity=to_make)
     with configs.provided(server, issuance.text):
         if evidence is not None:
             issuance = issuance._replace(watch=evidence.begin(runner))

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
@@ -17,10 +18,12 @@ from otaopenssl.ids import Identity
 from otaopenssl.interrupts import check
 from otaopenssl.issuance import Issuance, Made, issue
 from otaopenssl.layout import CERTIFICATE_NAME
+from otaopenssl.present_device import whole_device
 from otaopenssl.record import Part
+from otaopenssl.recorded_keys import keys_made_here
 from otaopenssl.room import check_room
 from otaopenssl.runner import Runner
-from otaopenssl.wholeness import Issued, check_whole, not_whole, read_outputs
+from otaopenssl.wholeness import Issued, not_whole
 from otaopenssl.workbench import Workbench
 
 
@@ -83,16 +86,23 @@ def make_block(block: Block) -> tuple[Outcome, ...]:
     return tuple(outcomes)
 
 
-def examined(issuance: Issuance, identity: Identity) -> Outcome:
-    """What there is of a device of which something is there, by its files alone."""
-    server = issuance.server
+def examined(issuance: Issuance, identity: Identity, made_here: Callable[[], set[str]] | None = None) -> Outcome:
+    """What there is of a device of which something is there, by its files alone; ``made_here`` as in whole_device."""
+    fetching, source = issuance.fetching, issuance.source
+    more = () if fetching is None else fetching.steps(issuance.places(identity))
+    if source is not None:
+        # Its keys are not looked for.
+        made_here = set
     try:
-        steps = issuance.steps(identity)
-        outputs = read_outputs(steps, server.project_dir)
-        issued = check_whole(steps, outputs, identity.uuid, issuance.ca.name)
+        found = whole_device(issuance.server, issuance.text, identity, issuance.ca.name, more, made_here)
     except Failed as error:
         return _not_whole(issuance, identity, error)
-    return Outcome(identity, Result.THERE, issued)
+    if source is not None:
+        try:
+            source.check_made(identity.uuid, found.public_key)
+        except Error as error:
+            return not_made(identity, error)
+    return Outcome(identity, Result.THERE, found.issued)
 
 
 def lost_ground(issuance: Issuance) -> list[Error]:
@@ -165,9 +175,11 @@ def _looked_at(issuance: Issuance, identities: Sequence[Identity]) -> Iterator[O
     server = issuance.server
     runner = Runner(issuance.program, environment(server.name))
     outcomes = []
+    # Asked for, if at all, once for all.
+    made_here = cache(lambda: keys_made_here(server))
     for identity in identities:
         check()
-        outcomes.append(examined(issuance, identity))
+        outcomes.append(examined(issuance, identity, made_here))
     paths = {one.identity: _certificate(issuance, one.identity) for one in outcomes if one.result is Result.THERE}
     accepted = accepted_of(runner, server, paths.values()) if paths else set()
     for outcome in outcomes:

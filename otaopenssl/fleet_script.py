@@ -53,7 +53,8 @@ class FleetScript(NamedTuple):
             *ca_lines(),
             *here_documents(rendered),
             "failed=0",
-            *(self._loop() if style == "guide" else self._each()),
+            # What is written down of each device differs where its CSR is from elsewhere.
+            *(self._loop() if style == "guide" and order.csrs is None else self._each()),
             "",
             'echo "${DEVICES_DIR}"',
             '[ "${failed}" = 0 ] || { echo "${failed} devices failed" >&2; exit 5; }',
@@ -86,7 +87,8 @@ class FleetScript(NamedTuple):
 
     def _device(self, identity: Identity) -> Order:
         order = self.order
-        return Order(order.server, identity.uuid, identity.device_id, order.procedure, order.gateway)
+        csr = None if order.csrs is None else order.csrs.checked(identity.uuid)
+        return Order(order.server, identity.uuid, identity.device_id, order.procedure, order.gateway, csr)
 
     def _steps(self, identity: Identity) -> Iterator[dict[str, object]]:
         variables = environment(self.order.server.name, identity.uuid)

@@ -8,6 +8,7 @@ from otaopenssl.account import Account
 from otaopenssl.errors import Error, Failed, Unfit, raise_all
 from otaopenssl.execution import Execution
 from otaopenssl.fleet_root import FleetRoot
+from otaopenssl.given import Given, Source
 from otaopenssl.ids import Identity
 from otaopenssl.layout import CERTIFICATE_NAME, Server
 from otaopenssl.leaf_rules import leaf_faults, leaf_warnings
@@ -16,6 +17,7 @@ from otaopenssl.permission import Watch
 from otaopenssl.program import Launch
 from otaopenssl.reports import ask_report, read_report
 from otaopenssl.runner import Runner
+from otaopenssl.signing_steps import SIGNING_KIND
 from otaopenssl.steps import BoundStep, Step, Text
 from otaopenssl.text_rules import CERTIFICATE_WORD
 from otaopenssl.texts import Procedure
@@ -30,7 +32,8 @@ if TYPE_CHECKING:
 class Issuance(NamedTuple):
     """What is the same for every device of a run, found fit before the first one is made.
 
-    ``watch`` knows the files that must not change meanwhile. It is plain, so that it can be sent to another process.
+    ``source`` tells where keys or CSRs are from that are not made by the text; ``watch`` knows the files that must not
+    change meanwhile. It is plain, so that it can be sent to another process.
     """
 
     server: Server
@@ -38,17 +41,18 @@ class Issuance(NamedTuple):
     program: str
     ca: FleetRoot
     fetching: Optional["Fetching"]
+    source: Source | None = None
     watch: Watch | None = None
+
+    def given(self, identity: Identity) -> Given:
+        """What there is of a device before its first step, and the steps that are carried out for it."""
+        if self.source is None:
+            return Given(self.text, {})
+        return self.source.given(self.text, self.places(identity))
 
     def places(self, identity: Identity) -> dict[str, str]:
         """The values of the places of device.sh."""
         return self.server.device_places(identity.uuid, identity.device_id)
-
-    def steps(self, identity: Identity) -> list[BoundStep]:
-        """All that is carried out for a device, the gateway's text included."""
-        places = self.places(identity)
-        steps = [step.bind(places) for step in self.text.steps]
-        return steps if self.fetching is None else [*steps, *self.fetching.steps(places)]
 
 
 class Made(NamedTuple):
@@ -66,6 +70,7 @@ def prepared(
     gateway: Optional["GatewayOrder"],
     launch: Launch,
     *,
+    source: Source | None = None,
     quantity: int = 1,
     found: Sequence[Error] = (),
 ) -> tuple[Issuance, Runner]:
@@ -75,6 +80,8 @@ def prepared(
     CA, serial numbers, not writable).
     """
     text = procedure.text("device.sh")
+    if source is not None:
+        source.check(text)
     if gateway is not None:
         gateway.text(procedure)  # a text that is refused is told before anything is made
     runner, ca = _ready(server, text, launch, quantity, found)
@@ -83,7 +90,7 @@ def prepared(
         from otaopenssl import gateway_root
 
         fetching = gateway_root.prepared(gateway, procedure, runner, server.project_dir)
-    return Issuance(server, text, runner.program, ca, fetching), runner
+    return Issuance(server, text, runner.program, ca, fetching, source), runner
 
 
 def issue(
@@ -105,10 +112,13 @@ def issue(
     server, places = issuance.server, issuance.places(identity)
     if issuance.watch is not None:
         issuance.watch.check()
+    given = issuance.given(identity)
     bench.prepare_device(identity.uuid, issuance.text.names_in("DEVICES_DIR"))
     steps = [step.bind(places) for step in issuance.text.steps]
     execution = Execution(runner, bench.root, issuance.text, account)
-    report, serial = _carried_out(steps, execution, runner, bench, take_serial)
+    execution.put(given.files)
+    carried_out = [step.bind(places) for step in given.text.steps]
+    report, serial = _carried_out(carried_out, execution, runner, bench, take_serial)
     raise_all(leaf_faults(report, identity.uuid, issuance.ca.report, serial))
     fetched = None
     if issuance.fetching is not None:
@@ -124,7 +134,7 @@ def issue(
     execution.check_still_there()
     issuance.ca.check_unchanged(server)
     bench.publish_device(identity.uuid, lambda: commit(issued))
-    return Made(report, issued, tuple(leaf_warnings(report, issuance.ca.report)), fetched)
+    return Made(report, issued, (*given.warnings, *leaf_warnings(report, issuance.ca.report)), fetched)
 
 
 def _ready(
@@ -163,7 +173,7 @@ def _carried_out(
     serial: int | None = None
     report: CertificateReport | None = None
     for bound in steps:
-        if bound.step.kind == "x509 -req":
+        if bound.step.kind == SIGNING_KIND:
             serial = take_serial()
             bench.seed_serials(serials.seed_for(serial))
         finished = execution.perform(bound)

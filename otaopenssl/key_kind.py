@@ -29,3 +29,15 @@ def key_kind(public_key: bytes) -> str | None:
     if name.content == _EC:
         return _CURVES.get(parameters[0].content) if parameters and parameters[0].tag == OBJECT_IDENTIFIER else None
     return _ALGORITHMS.get(name.content)
+
+
+def rsa_bits(public_key: bytes) -> int | None:
+    """The length of an RSA key's modulus in bits; None of a key that is not RSA's."""
+    try:
+        _, bits = elements(element(public_key).content)
+        modulus, _ = elements(element(bits.content[1:]).content)
+    except ValueError:
+        return None
+    if key_kind(public_key) not in ("RSA", "RSA-PSS"):
+        return None
+    return int.from_bytes(modulus.content, "big").bit_length()

@@ -4,28 +4,15 @@ It is for certificates that openssl has written already: nothing is judged here 
 """
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from otaopenssl.der import (
-    BIT_STRING,
-    INTEGER,
-    OBJECT_IDENTIFIER,
-    OCTET_STRING,
-    SEQUENCE,
-    SET,
-    Element,
-    element,
-    elements,
-)
+from otaopenssl.der import BIT_STRING, INTEGER, OCTET_STRING, SEQUENCE, Element, content_of, element, elements, inside
+from otaopenssl.distinguished_name import common_names
 
-_COMMON_NAME = bytes.fromhex("550403")
 _VERSION = 0xA0
 _SEQUENCE_BYTE = bytes([SEQUENCE])
 _SEC1_PUBLIC_KEY = 0xA1
-# Of the kinds of string that a name may have (X.680); the others are UTF-8 or a part of it.
-_ENCODINGS = {0x14: "latin-1", 0x1C: "utf-32-be", 0x1E: "utf-16-be"}
 _UTC_TIME, _GENERALIZED_TIME = 0x17, 0x18
 # RFC 5280, 4.1.2.5.1: two digits of a year mean 1950 to 2049.
 _FIRST_TWO_DIGIT_YEAR = 50
@@ -50,32 +37,24 @@ class Leaf(NamedTuple):
 
 def parse_leaf(der: bytes) -> Leaf:
     """The facts of the certificate in the bytes. Raises ValueError where they are no certificate in DER."""
-    to_be_signed, *_ = _inside(element(der), SEQUENCE)
-    fields = _inside(to_be_signed, SEQUENCE)
+    to_be_signed, *_ = inside(element(der), SEQUENCE)
+    fields = inside(to_be_signed, SEQUENCE)
     if fields and fields[0].tag == _VERSION:
         del fields[0]
     if len(fields) < 6:
         raise ValueError("a certificate of too few fields")
     serial, _, issuer, validity, subject, public_key, *_ = fields
-    not_before, not_after = (_moment(moment) for moment in _inside(validity, SEQUENCE))
+    not_before, not_after = (_moment(moment) for moment in inside(validity, SEQUENCE))
     return Leaf(
-        serial=int.from_bytes(_content(serial, INTEGER), "big", signed=True),
+        serial=int.from_bytes(content_of(serial, INTEGER), "big", signed=True),
         issuer=issuer.whole,
         subject=subject.whole,
-        common_names=_common_names(subject),
+        common_names=common_names(subject),
         not_before=not_before,
         not_after=not_after,
         public_key=public_key.whole,
         key_bits=_key_bits(public_key),
     )
-
-
-def compared_name(name: bytes) -> tuple[tuple[bytes, str], ...]:
-    """A name in DER as it is compared: each attribute's kind and value, without regard to case, blanks and encoding.
-
-    Source: RFC 5280, 7.1. Raises ValueError where it is no name.
-    """
-    return tuple((kind, " ".join(value.split()).casefold()) for kind, value in _attributes(element(name)))
 
 
 def is_private_half(leaf: Leaf, key: bytes) -> bool:
@@ -113,8 +92,8 @@ def _first_coordinate(point: bytes) -> bytes | None:
 
 
 def _key_bits(public_key: Element) -> bytes:
-    _, bits, *_ = _inside(public_key, SEQUENCE)
-    return _content(bits, BIT_STRING)[1:]
+    _, bits, *_ = inside(public_key, SEQUENCE)
+    return content_of(bits, BIT_STRING)[1:]
 
 
 def _public_half(key: Element, *, is_inner: bool = False) -> bytes | None:
@@ -130,19 +109,8 @@ def _public_half(key: Element, *, is_inner: bool = False) -> bytes | None:
         # SEC 1 (RFC 5915)
         case [_, secret, *_] if secret == OCTET_STRING:
             found = next((field for field in fields if field.tag == _SEC1_PUBLIC_KEY), None)
-            return None if found is None else _content(element(found.content), BIT_STRING)[1:]
+            return None if found is None else content_of(element(found.content), BIT_STRING)[1:]
     return None
-
-
-def _common_names(name: Element) -> tuple[str, ...]:
-    return tuple(value for kind, value in _attributes(name) if kind == _COMMON_NAME)
-
-
-def _attributes(name: Element) -> Iterator[tuple[bytes, str]]:
-    for relative in _inside(name, SEQUENCE):
-        for pair in _inside(relative, SET):
-            kind, value = _inside(pair, SEQUENCE)
-            yield _content(kind, OBJECT_IDENTIFIER), value.content.decode(_ENCODINGS.get(value.tag, "utf-8"), "replace")
 
 
 def _moment(time: Element) -> datetime:
@@ -156,13 +124,3 @@ def _moment(time: Element) -> datetime:
         raise ValueError("a time that is not DER")
     year, month, day, hour, minute, second = (int(part) for part in match.groups())
     return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
-
-
-def _inside(outer: Element, tag: int) -> list[Element]:
-    return elements(_content(outer, tag))
-
-
-def _content(found: Element, tag: int) -> bytes:
-    if found.tag != tag:
-        raise ValueError(f"tag {found.tag:#04x}, expected {tag:#04x}")
-    return found.content

@@ -20,9 +20,10 @@ from otaopenssl.layout import CERTIFICATE_NAME, GATEWAY_ROOT_NAME
 from otaopenssl.merkle import MerkleTree
 from otaopenssl.procedure import parse_text
 from otaopenssl.records import MOST_LINES
+from otaopenssl.signing_steps import from_keys, from_request
 from otaopenssl.statement import LINE_SCHEMA, MOST_LINES_BYTES, NO_DIGEST
 from otaopenssl.statement_rules import Statement, is_time
-from otaopenssl.steps import Text
+from otaopenssl.steps import Step, Text
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _SERIAL = re.compile(r"(?:[0-9A-F]{2}){1,20}")
@@ -112,7 +113,7 @@ class LineCheck:
             self._seen.add(uuid)
             yield from self._steps(uuid, facts["device_id"], result, facts["steps"])
             if result in _WITH_CERTIFICATE:
-                files = _files(facts["steps"], is_root=uuid is None)
+                files = _files([*facts["steps"], {"outputs": facts.get("given", [])}], is_root=uuid is None)
                 self.told.append(Told(uuid, facts["certificate_sha256"], result, files))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, Error, _BadLineError) as error:
             yield f"it is no line of a record: {quoted(error) if isinstance(error, KeyError) else error}"
@@ -137,6 +138,11 @@ class LineCheck:
         else:
             _must(values == [None, None, None], "a certificate that there is none of")
             _must(isinstance(facts["reason"], str), "reason")
+        if "given" in facts:
+            _must(self._statement.command in ("sign", "renew"), "given")
+            _check_outputs(facts["given"])
+        else:
+            _must(result is not Result.MADE or self._statement.command != "sign", "given")
 
     def _steps(self, uuid: str | None, device_id: str, result: Result, steps: Sequence[Any]) -> Iterator[str]:
         _must(isinstance(steps, list), "steps")
@@ -149,7 +155,7 @@ class LineCheck:
             places |= {"DEVICE_UUID": uuid, "device_id": device_id, "device_dir": f"{places['DEVICES_DIR']}/{uuid}"}
         if self._texts is None:
             self._texts = [_parsed(name, text) for name, text in self._statement.texts.items()]
-        wanted = [(name, step) for name, text in self._texts for step in text.steps]
+        wanted = self._wanted(steps)
         if len(steps) > len(wanted) or (result is Result.MADE and len(steps) < len(wanted)):
             yield f"{len(steps)} commands, the texts have {len(wanted)}"
             return
@@ -166,11 +172,30 @@ class LineCheck:
             outputs = [output for step in steps for output in step["outputs"]]
             _must(any(one["path"] == name and "sha256" in one for one in outputs), f"it has not written {name}")
 
+    def _wanted(self, steps: Sequence[Any]) -> list[tuple[str, Step]]:
+        """The steps that are carried out for a device, with the names of their texts: all, or some by the command.
+
+        Which of those that a renewal may carry out is told by the first of ``steps``.
+        """
+        (name, text), *others = self._texts or []
+        parts = [text]
+        if self._statement.command == "sign":
+            parts = [from_request(text).text]
+        elif self._statement.command == "renew":
+            parts += [from_keys(text).text, from_request(text).text]
+        first = steps[0]["step"] if steps else ""
+        part = next((one for one in parts if f"{name}:{one.steps[0].line}" == first), parts[0])
+        return [(name, step) for name, text in [(name, part), *others] for step in text.steps]
+
 
 def _check_outcome(step: Mapping[str, Any], processes: int) -> None:
     statuses = step.get("statuses", [])
     _must(len(statuses) == processes and all(type(one) is int for one in statuses), "statuses")
-    for output in step["outputs"]:
+    _check_outputs(step["outputs"])
+
+
+def _check_outputs(outputs: Sequence[Mapping[str, Any]]) -> None:
+    for output in outputs:
         is_known = _DIGEST.fullmatch(output["sha256"]) if "sha256" in output else isinstance(output["mode"], str)
         _must(is_known and isinstance(output["path"], str) and _is_size(output["size"]), "outputs")
 

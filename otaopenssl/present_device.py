@@ -1,15 +1,22 @@
-"""A device that is there, found whole by its files alone; whose signature is right only openssl can tell."""
+"""A device that is there, found whole by its files alone; whose signature is right only openssl can tell.
+
+Its keys may be on the device alone: then the directory holds the CSR that was signed, and none of the keys.
+"""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from otaopenssl.device_files import naming_of
-from otaopenssl.errors import Unfit, quoted
+from otaopenssl.errors import BadInput, Failed, Unfit, quoted
 from otaopenssl.ids import DeviceID, DeviceUUID, Identity
-from otaopenssl.layout import Server
-from otaopenssl.steps import Text
+from otaopenssl.layout import CERTIFICATE_NAME, KEY_NAME, Server
+from otaopenssl.leaf import parse_leaf
+from otaopenssl.outputs import pem_blocks
+from otaopenssl.recorded_keys import keys_made_here
+from otaopenssl.signing_steps import from_request
+from otaopenssl.steps import BoundStep, Text
 from otaopenssl.wholeness import Issued, check_whole, read_outputs
 
 
@@ -25,6 +32,12 @@ class PresentDevice(NamedTuple):
     has_key: bool
     files: Mapping[str, bytes]
 
+    @property
+    def public_key(self) -> bytes:
+        """The certificate's public key (SubjectPublicKeyInfo in DER)."""
+        certificate, *_ = pem_blocks(self.files[CERTIFICATE_NAME])
+        return parse_leaf(certificate.der or b"").public_key
+
 
 def present_device(server: Server, text: Text, uuid: DeviceUUID) -> PresentDevice:
     """The device of that UUID, found whole. Raises Unfit where it is not there, Failed where it is not whole."""
@@ -32,10 +45,63 @@ def present_device(server: Server, text: Text, uuid: DeviceUUID) -> PresentDevic
     if not os.path.lexists(path):
         words = f"no device {quoted(uuid)}: {quoted(server.shown(path))} is not there"
         raise Unfit(words, hint="see which there are: otaopenssl list")
-    device_id = naming_of(text).device_id(os.listdir(path), uuid) or DeviceID(uuid)  # noqa: PTH208 - names, not paths
-    places = server.device_places(uuid, device_id)
+    try:
+        device_id = naming_of(text).device_id(_names(path), uuid) or DeviceID(uuid)
+        return whole_device(server, text, Identity(uuid, device_id))
+    except Failed as error:
+        words = f"{quoted(server.shown(path))} is not whole: {error.message}"
+        raise Failed(words, hint=f"see all that is wrong: otaopenssl verify {uuid}") from error
+
+
+def whole_device(
+    server: Server,
+    text: Text,
+    identity: Identity,
+    ca_name: bytes | None = None,
+    more: Sequence[BoundStep] = (),
+    made_here: Callable[[], set[str]] | None = None,
+) -> PresentDevice:
+    """The device of that identity, whose directory is there.
+
+    ``ca_name`` is as in ``check_whole``; ``more`` are steps beside the text's whose files must be there as well.
+    ``made_here`` tells the devices whose keys were made here, by default by the records. Raises Failed where it is not
+    whole.
+    """
+    places = server.device_places(identity.uuid, identity.device_id)
     steps = [step.bind(places) for step in text.steps]
-    outputs = read_outputs(steps, server.project_dir)
-    issued = check_whole(steps, outputs, uuid, None)
-    files = {name.rpartition("/")[2]: found.content for name, found in outputs.items()}
-    return PresentDevice(Identity(uuid, device_id), path, issued, has_key=True, files=files)
+    absent = absent_keys(text, steps, _names(server.device_path(identity.uuid)))
+    if absent and identity.uuid in (made_here() if made_here is not None else keys_made_here(server)):
+        absent = frozenset()
+    steps += more
+    outputs = read_outputs(steps, server.project_dir, {f"{places['device_dir']}/{name}" for name in absent})
+    issued = check_whole(steps, outputs, identity.uuid, ca_name)
+    files = {_name(path): found.content for path, found in outputs.items()}
+    return PresentDevice(identity, server.device_path(identity.uuid), issued, KEY_NAME in files, files)
+
+
+def absent_keys(text: Text, steps: Sequence[BoundStep], names: Collection[str]) -> frozenset[str]:
+    """The names of files that a device does not hold whose keys are elsewhere: it holds its CSR and none of them.
+
+    ``steps`` are those of the text, bound for any device of that device ID; ``names`` are those in its directory.
+    """
+    try:
+        part = from_request(text)
+    except BadInput:
+        # By this text no device is made without its keys.
+        return frozenset()
+    before = steps[: len(text.steps) - len(part.text.steps)]
+    request = _name(steps[len(before)].value("-in") or "")
+    others = {_name(output) for step in before for output in step.outputs} - {request}
+    return frozenset(others) if request in names and others.isdisjoint(names) else frozenset()
+
+
+def _names(path: Path) -> list[str]:
+    try:
+        return os.listdir(path)  # noqa: PTH208 - names, not paths
+    except OSError:
+        # What is wrong with it is told of the first file that is looked for in it.
+        return []
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]

@@ -1,27 +1,26 @@
 """Which certificates records tell of, without judging the records: ``otaopenssl audit`` does that."""
 
-import json
-import os
-from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 from otaopenssl.account import Result
-from otaopenssl.durable import opened_bounded
 from otaopenssl.layout import Server
 from otaopenssl.recorded_devices import unsettled
+from otaopenssl.recorded_keys import take_in
+from otaopenssl.recorded_lines import recorded_lines
 from otaopenssl.records import ordered_records, read_chain, record_dirs
-from otaopenssl.statement import LINES_NAME, MOST_LINES_BYTES
+from otaopenssl.statement import LINES_NAME
 
 
 class Recorded(NamedTuple):
     """The digests of the certificates' DER by device, None standing for ca.crt; and those that are not settled yet.
 
-    ``last`` is the last one that is told of each; ``unsettled`` are of runs that go on.
+    ``last`` is the last one that is told of each; ``unsettled`` are of runs that go on. ``keys_made_here`` are the
+    devices whose keys a run has made.
     """
 
     last: dict[str | None, bytes]
     unsettled: set[tuple[str, bytes]]
+    keys_made_here: set[str]
 
 
 def recorded_certificates(server: Server) -> Recorded | None:
@@ -30,6 +29,7 @@ def recorded_certificates(server: Server) -> Recorded | None:
     Raises OSError or ValueError where one cannot be read.
     """
     last: dict[str | None, bytes] = {}
+    made_here: set[str] = set()
     if not any(record_dirs(server)):
         return None
     # Records that are not listed before are read once more, since their runs may go on meanwhile.
@@ -41,24 +41,9 @@ def recorded_certificates(server: Server) -> Recorded | None:
         if not (directory / LINES_NAME).exists():
             # Its run has just begun; else 'otaopenssl audit' tells.
             continue
-        for uuid, result, digest in _told(directory / LINES_NAME):
+        for line in recorded_lines(directory / LINES_NAME):
             # What was made again is another one since; what was found there is the one that was made.
-            if result == Result.MADE or uuid not in last:
-                last[uuid] = digest
-    return Recorded(last, unsettled(server, listed))
-
-
-def _told(path: Path) -> Iterator[tuple[str | None, str, bytes]]:
-    """The device, the result and the certificate's digest of each line that tells one."""
-    with opened_bounded(path, MOST_LINES_BYTES) as (descriptor, _), os.fdopen(descriptor, "rb", closefd=False) as file:
-        for line in file:
-            try:
-                facts = json.loads(line)
-                uuid, result, digest = (facts[name] for name in ("uuid", "result", "certificate_sha256"))
-                if digest is None:
-                    continue
-                if not (uuid is None or isinstance(uuid, str)):
-                    raise TypeError("uuid")
-                yield uuid, result, bytes.fromhex(digest)
-            except (ValueError, KeyError, TypeError, RecursionError) as error:
-                raise ValueError(f"a line of {path.parent.name} is none of a record") from error
+            if line.result == Result.MADE or line.uuid not in last:
+                last[line.uuid] = line.certificate_sha256
+            take_in(line, made_here)
+    return Recorded(last, unsettled(server, listed), made_here)

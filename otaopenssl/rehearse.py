@@ -179,7 +179,10 @@ def _check_device(server: Server, uuid: DeviceUUID) -> None:
             found = pem_blocks(read_bounded(path))
         except OSError as error:
             words = f"{quoted(server.shown(path))} cannot be read: {reason(error)}"
-            raise Unfit(words, hint="check the device's files") from error
+            hint = (
+                "check the device's files; one that was signed from a CSR has its key alone, and is tried on the device"
+            )
+            raise Unfit(words, hint=hint) from error
         if not found:
             raise Unfit(f"{quoted(server.shown(path))} is no PEM file", hint="check the device's files")
 

@@ -129,13 +129,18 @@ def here_documents(rendered: Mapping[str, bytes]) -> list[str]:
     """Lines that write the configuration files into certs/ where they are not there."""
     lines = ['mkdir -p "${CWD}/certs"'] if rendered else []
     for name, content in rendered.items():
-        body = content.decode("utf-8")
-        mark = "EOF"
-        while mark in body.split("\n"):
-            mark += "F"
         path = f'"${{CWD}}/certs/{name}"'
-        lines += [f"[ -e {path} ] || cat > {path} <<'{mark}'", f"{body}{mark}"]
+        lines += here_document(path, content, opening=f"[ -e {path} ] || ")
     return lines
+
+
+def here_document(path: str, content: bytes, opening: str = "") -> list[str]:
+    """Lines that write a text, which ends with a newline, to a path in words of shell; ``opening`` stands before."""
+    body = content.decode("utf-8")
+    mark = "EOF"
+    while mark in body.split("\n"):
+        mark += "F"
+    return [f"{opening}cat > {path} <<'{mark}'", f"{body}{mark}"]
 
 
 def answering(body: Body) -> Body:

@@ -25,7 +25,7 @@ from otaopenssl.strict_json import Members, read_json
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")
 _HINT = "see docs/records.md for what it must be"
 # The texts that a command carries out; those of device and fleet, a gateway's as well where one was asked.
-_TEXTS = {"root": "root.sh", "device": "device.sh", "fleet": "device.sh"}
+_TEXTS = {"root": "root.sh"} | dict.fromkeys(("device", "fleet", "sign", "renew"), "device.sh")
 _GATEWAY_TEXTS = ("gateway.sh", "gateway-port.sh")
 _PLACES = ("CWD", "SERVER_NAME", "SERVER_DIR", "DEVICES_DIR")
 

@@ -94,11 +94,11 @@ class Step(_Parsed):
     def bind(self, places: Mapping[str, str]) -> BoundStep:
         """The step with each place replaced by its value; a value becomes part of one argument, whatever it holds."""
         commands = tuple(
-            tuple([word if isinstance(word, str) else _filled(word, places) for word in words])
+            tuple([word if isinstance(word, str) else filled(word, places) for word in words])
             for words in self._literal_or_open
         )
-        redirect = None if self.redirect is None else _filled(self.redirect, places)
-        return BoundStep(self, commands, redirect, tuple([_filled(word, places) for word in self.output_words]))
+        redirect = None if self.redirect is None else filled(self.redirect, places)
+        return BoundStep(self, commands, redirect, tuple([filled(word, places) for word in self.output_words]))
 
     @cached_property
     def _literal_or_open(self) -> tuple[tuple[str | Word, ...], ...]:
@@ -139,7 +139,8 @@ def subcommand(words: tuple[Word, ...]) -> str | None:
     return literal(words[1]) if words[0] == ("openssl",) and len(words) > 1 else None
 
 
-def _filled(word: Word, places: Mapping[str, str]) -> str:
+def filled(word: Word, places: Mapping[str, str]) -> str:
+    """The word with each place replaced by its value."""
     return "".join(part if isinstance(part, str) else places[part.name] for part in word)
 
 

@@ -4,6 +4,7 @@ import re
 
 from otaopenssl.layout import CERTIFICATE_NAME, GATEWAY_ROOT_NAME, KEY_NAME, SERVER_NAMES
 from otaopenssl.shellwords import Place, Word, refuse
+from otaopenssl.signing_steps import SIGNING_KIND
 from otaopenssl.steps import Step, Text
 
 SEALING_NAMES = ("seal.sh", "seal-add.sh")
@@ -137,14 +138,14 @@ def _check_rehearsing(text: Text) -> None:
 def _check_signing(text: Text) -> None:
     """One step signs, and it alone writes the device certificate, so that what is checked is what is published."""
     for step in text.steps:
-        is_signing = step.kind == "x509 -req"
+        is_signing = step.kind == SIGNING_KIND
         if is_signing:
             _check_signer(text, step)
         elif step.option("-CA") or step.option("-CAkey"):
             refuse(text.file, step.line, "only 'openssl x509 -req' may sign")
         if is_signing != (CERTIFICATE_WORD in _written(step)):
             refuse(text.file, step.line, "one 'openssl x509 -req', and it alone, must write ${device_dir}/client.pem")
-    signing = [step for step in text.steps if step.kind == "x509 -req"]
+    signing = [step for step in text.steps if step.kind == SIGNING_KIND]
     if len(signing) > 1:
         refuse(text.file, signing[1].line, "a second signing: each device has one certificate and one serial number")
 

@@ -4,7 +4,7 @@ The same rule says what may be published and what a later run may skip. Whether 
 tell; of a certificate that it has just written nobody need ask.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -29,13 +29,16 @@ class Issued(NamedTuple):
     sha256: str
 
 
-def read_outputs(steps: Sequence[BoundStep], cwd: Path) -> dict[str, Written]:
+def read_outputs(steps: Sequence[BoundStep], cwd: Path, absent: Collection[str] = ()) -> dict[str, Written]:
     """What is in each file that the steps write, by its path, which is below ``cwd`` where it is relative.
 
-    Raises Failed where one is missing, or does not hold what the last step that writes it writes.
+    Those that are ``absent`` are left out. Raises Failed where another is missing, or does not hold what the last step
+    that writes it writes.
     """
     outputs = {}
     for output, step in _writers(steps).items():
+        if output in absent:
+            continue
         outputs[output] = written(_content(cwd, output))
         fault = output_fault(step, outputs[output])
         if fault is not None:
@@ -48,8 +51,9 @@ def check_whole(
 ) -> Issued:
     """The facts of the certificate among what the steps have written, once all of it is found to belong together.
 
-    Key and CSR are the certificate's, the certificate is the device's, its issuer is ``ca_name`` (a name in DER; None
-    where it is not known), and joined files hold what they join. Raises Failed with what is wrong.
+    ``outputs`` need not hold the keys, which may be on the device alone. Key and CSR are the certificate's, the
+    certificate is the device's, its issuer is ``ca_name`` (a name in DER; None where it is not known), and joined files
+    hold what they join. Raises Failed with what is wrong.
     """
     writers = _writers(steps)
     for output, step in writers.items():
@@ -80,9 +84,9 @@ def _check_certificate(leaf: Leaf, uuid: DeviceUUID, ca_name: bytes | None) -> N
 
 def _check_belonging(writers: Mapping[str, BoundStep], outputs: Mapping[str, Written], leaf: Leaf) -> None:
     """The key, what it was made from, and the CSR hold the public key of the certificate."""
-    certificate_path, key_path = (_path_of(outputs, name) for name in (CERTIFICATE_NAME, KEY_NAME))
-    key = outputs[key_path]
-    if not is_whole_der(key.content) and not any(block.label.endswith(PKCS8_KEY) for block in key.blocks):
+    certificate_path, key_path = (_path_of(writers, name) for name in (CERTIFICATE_NAME, KEY_NAME))
+    key = outputs.get(key_path)
+    if key is not None and not is_whole_der(key.content) and not any(map(_is_pkcs8_key, key.blocks)):
         raise not_whole(f"{quoted(KEY_NAME)} is no private key")
     for path in (key_path, writers[key_path].value("-in") or ""):
         if not all(_is_key(leaf, block) for block in _blocks(outputs, path)):
@@ -90,6 +94,11 @@ def _check_belonging(writers: Mapping[str, BoundStep], outputs: Mapping[str, Wri
     path = writers[certificate_path].value("-in") or ""
     if not all(leaf.public_key in (block.der or b"") for block in _blocks(outputs, path)):
         raise not_whole(f"{quoted(_name(path))} is not the request for {quoted(CERTIFICATE_NAME)}")
+
+
+def _is_pkcs8_key(block: PemBlock) -> bool:
+    """Whether it is a key in PKCS#8, encrypted or not."""
+    return block.label.endswith(PKCS8_KEY)
 
 
 def _blocks(outputs: Mapping[str, Written], path: str) -> tuple[PemBlock, ...]:
@@ -131,9 +140,9 @@ def _content(cwd: Path, path: str) -> bytes:
         raise not_whole(f"{quoted(_name(path))} cannot be read: {reason(error)}") from error
 
 
-def _path_of(outputs: Mapping[str, Written], name: str) -> str:
+def _path_of(paths: Iterable[str], name: str) -> str:
     """The output of that name; a device's text writes one, as is checked when it is loaded."""
-    return next(path for path in outputs if _name(path) == name)
+    return next(path for path in paths if _name(path) == name)
 
 
 def _name(path: str) -> str:

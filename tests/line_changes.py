@@ -4,6 +4,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from tests.record_changes import (
     CERTIFICATES,
@@ -23,9 +24,11 @@ from tests.record_changes import (
     put,
     remove,
 )
-from tests.records import ZEROS, Bent, Json, Record, Tree
+from tests.records import ZEROS, Bent, Json, Record, Tree, nothing
 
 NO_LINES = remove("devices.jsonl")
+# Which of the steps of device.sh make the CSR, and sign it.
+REQUESTING, SIGNING = 2, 3
 
 
 def line(index: int, **members: object) -> Callable[[Record], None]:
@@ -166,6 +169,8 @@ def lines() -> Iterator[tuple[str, Case]]:
     ]
     for index, changed in members:
         yield f"lines: {changed}", case(Bent(lines=line(index, **changed)), LINES)
+    sizeless = partly("sign", SIGNING, lambda record: record.lines[0]["given"][0].pop("size"))
+    yield "lines: given, of no size", case(sizeless, LINES)
     yield "lines: lost", case(Bent(lines=line(4, result="lost")), LINES)
     nulls = {"serial": None, "not_after": None, "certificate_sha256": None}
     yield "lines: made, no certificate", case(Bent(lines=line(0, **nulls)), LINES, CERTIFICATES)
@@ -182,6 +187,21 @@ def lines() -> Iterator[tuple[str, Case]]:
     ):
         found_by = (LINES, COMMANDS) if outputs is None else (LINES,)
         yield f"lines: outputs {outputs}", case(Bent(lines=step(0, 2, outputs=outputs)), *found_by)
+
+
+def partly(command: str, first: int | None = None, more: Callable[[Record], object] = nothing) -> Bent:
+    """A run of another command: the steps from ``first`` on, for which what those before them wrote was given."""
+
+    def change(record: Record) -> None:
+        record.lines = [line for line in record.lines if line["result"] != "failed"]
+        for line in record.lines:
+            if line["steps"] and first is not None:
+                before, line["steps"] = line["steps"][:first], line["steps"][first:]
+                line["given"] = [one for step in before[-1:] if first == SIGNING for one in step["outputs"]]
+                line["given"] = line["given"] or [one for step in before for one in step["outputs"]]
+        more(record)
+
+    return Bent(lines=change, statement=put("predicate", "buildDefinition", "externalParameters", "command", command))
 
 
 def commands() -> Iterator[tuple[str, Case]]:
@@ -219,6 +239,19 @@ def commands() -> Iterator[tuple[str, Case]]:
         "gateway": Bent(at=2, lines=step(0, 7, to="./myservername/devices/d1/other.crt")),
         "places": Bent(statement=put("predicate", "buildDefinition", "externalParameters", "places", "CWD", "/tmp")),
     }
+
+    def less(number: int) -> Callable[[Record], object]:
+        return lambda record: record.lines[0]["steps"].pop(number)
+
+    bents |= {
+        "sign, from the request on": partly("sign", REQUESTING),
+        "sign, all": partly("sign", more=lambda record: [one.update(given=[]) for one in record.lines]),
+        "sign, nothing given": partly("sign", SIGNING, lambda record: record.lines[0].pop("given")),
+        "sign, other argv": partly("sign", SIGNING, word(0, 0, "365", "3650")),
+        "renew, one left out": partly("renew", REQUESTING, less(1)),
+        "renew, the last left out": partly("renew", SIGNING, less(-1)),
+        "fleet, something given": Bent(lines=line(0, given=[])),
+    }
     bents["no certificate"] = Bent(lines=no_certificate)
     bents["a stray quote"] = Bent(stray='"\n')
     bents["no command"] = Bent(stray="|\n", lines=empty_commands)
@@ -234,6 +267,7 @@ def certificates() -> Iterator[tuple[str, Case]]:
         "another text beside it": Bent(files=append("../../devices/v1/client.pem", "x")),
         "another chain": Bent(files=install("v2", "v1/id-v1.chain.pem")),
         "another request": Bent(files=install("v2", "v1/id-v1.csr")),
+        "another request, signed": replace(partly("sign", SIGNING), files=install("v2", "v1/id-v1.csr")),
         "another CA than that of the last run": Bent(at=2, files=install("stray", "ca.crt")),
         "no CA any more": Bent(at=2, files=remove("../../devices/ca.crt")),
         "deleted": Bent(files=remove("../../devices/v1/client.pem")),

@@ -1,7 +1,7 @@
 """Records that are to hold, and changes that are to be found, by verify.sh and by the audit."""
 
 from tests import line_changes, record_changes
-from tests.line_changes import again, of_v1
+from tests.line_changes import REQUESTING, SIGNING, again, of_v1, partly
 from tests.record_changes import INTERNAL, Case, dependency, each, put, remove
 from tests.records import Bent, Json, Record
 
@@ -45,6 +45,10 @@ GOOD = {
     "device with a gateway": Bent(at=2),
     "trusted by the certificate itself": Bent(trust="seal"),
     "another certificate of the same CA": Bent(sealer="other"),
+    "sign": partly("sign", SIGNING),
+    "renew, keys that are here": partly("renew", REQUESTING),
+    "renew, keys that are elsewhere": partly("renew", SIGNING),
+    "renew, with new keys": partly("renew"),
     "no approval": Bent(is_approved=False, are_others_approved=False),
     "no approval yet": Bent(at=0, is_approved=False),
     "a text without a newline at its end": Bent(texts=(("-text -noout\n", "-text -noout"),)),

@@ -246,7 +246,7 @@ for command in walk(typer.main.get_command(application(None))):
     for parameter in command.params:
         context = command.make_context(command.name, [], resilient_parsing=True, obj=_Asked())
         parameter.shell_complete(context, "no-such-name")
-        names_path = re.search("DIR|PATH|FILE|ZIP|CERT|RECORD", parameter.metavar or "") is not None
+        names_path = re.search("CSR|DIR|PATH|FILE|ZIP|CERT|RECORD", parameter.metavar or "") is not None
         print(command.name, parameter.name, context.obj.may_be_path == names_path, names_path)
 """
     ran = subprocess.run(

@@ -24,6 +24,7 @@ _COMMANDS = {
     "server": ("commands", "server"),
     "device": ("commands", "device"),
     "fleet": ("commands", "fleet"),
+    "sign": ("signing_commands", "sign"),
     "rehearse": ("commands", "rehearse"),
     "show": ("commands", "show"),
     "verify": ("overview_commands", "verify"),

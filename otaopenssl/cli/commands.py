@@ -154,6 +154,15 @@ def fleet(
             help="The devices of this list: one UUID a line, or CSV with the header uuid,device_id.",
         ),
     ] = None,
+    csrs: Annotated[
+        str | None,
+        typer.Option(
+            "--csrs",
+            metavar="DIR",
+            autocompletion=PATHS,
+            help="Sign the CSRs in this directory, each named UUID.csr, as 'otaopenssl sign' does.",
+        ),
+    ] = None,
     jobs: Annotated[
         str | None, typer.Option("--jobs", "-j", metavar="J", help="So many at a time.  [default: one a core]")
     ] = None,
@@ -197,7 +206,7 @@ def fleet(
     place = context.obj.narrowed(directory, openssl)
     running = Running(place, server_name, procedure, dry_run, style, json, seal=seal_of(seal, passphrase_file))
     asking = Asking(gateway, credentials, port, tuple(pin or ()), timeout)
-    issuing_fleet.fleet(running, asking, issuing_fleet.FleetOptions(count, ids, jobs, out, fail_fast))
+    issuing_fleet.fleet(running, asking, issuing_fleet.FleetOptions(count, ids, csrs, jobs, out, fail_fast))
 
 
 def rehearse(

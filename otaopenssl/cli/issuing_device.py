@@ -18,13 +18,18 @@ def device(running: Running, asking: Asking, *, uuid: str | None, device_id: str
     """Make a device and print its directory (guide step 5)."""
     defaults = Defaults(running.place)
     running, asking = defaults.running(running), defaults.asking(asking)
-    order = _order(running, asking, uuid, device_id)
+    uuid = os.environ.get("DEVICE_UUID", random_device_uuid()) if uuid is None else uuid
+    issue(running, device_order(running, asking, uuid, device_id), "device")
+
+
+def issue(running: Running, order: devices.Order, command: str) -> None:
+    """Have the device of the order made by the command of that name, and print its directory."""
     if running.dry_run:
         from otaopenssl.device_script import script
 
         session.print_script(script(order, session.program_for_script(running.place)), running)
         return
-    launch, evidence = gating.evidence(running, "device", order.server, order.procedure, order.gateway, order.uuid)
+    launch, evidence = gating.evidence(running, command, order.server, order.procedure, order.gateway, order.uuid)
     made = devices.make_device(order, launch, evidence)
     for warning in made.warnings:
         terminal.warn(warning)
@@ -50,22 +55,21 @@ def device(running: Running, asking: Asking, *, uuid: str | None, device_id: str
     terminal.result(made.directory)
 
 
-def _order(running: Running, asking: Asking, uuid: str | None, device_id: str | None) -> devices.Order:
+def device_order(running: Running, asking: Asking, uuid: str, device_id: str | None) -> devices.Order:
     """The device that the options and the guide's variables mean. Raises BadInput with every malformed one."""
     project_dir = session.project_dir(running.place)
     server_name = session.server_name(running)
-    uuid_text = os.environ.get("DEVICE_UUID", random_device_uuid()) if uuid is None else uuid
     # As in the guide's ${DEVICE_ID:-${DEVICE_UUID}}, an empty variable counts as none.
     id_text = (os.environ.get("DEVICE_ID") or None) if device_id is None else device_id
     problems = session.refusals(
-        [(parse_server_name, server_name), (parse_device_uuid, uuid_text), (parse_device_id, id_text)]
+        [(parse_server_name, server_name), (parse_device_uuid, uuid), (parse_device_id, id_text)]
     )
     gateway = gateway_order(asking, project_dir, problems)
     raise_all(problems)
     return devices.Order(
         server=Server(project_dir, parse_server_name(server_name)),
-        uuid=parse_device_uuid(uuid_text),
-        device_id=parse_device_id(uuid_text if id_text is None else id_text),
+        uuid=parse_device_uuid(uuid),
+        device_id=parse_device_id(uuid if id_text is None else id_text),
         procedure=session.procedure(running),
         gateway=gateway,
     )

@@ -22,6 +22,7 @@ from otaopenssl.id_list import MOST_DEVICES, IDList, drawn_ids, read_ids
 from otaopenssl.ids import parse_server_name
 from otaopenssl.issued_list import IssuedList, check_place
 from otaopenssl.layout import Server
+from otaopenssl.request_source import RequestDirectory, request_ids
 from otaopenssl.shellwords import shell_quoted
 
 _STANDARD_STREAM = "-"
@@ -33,6 +34,7 @@ class FleetOptions(NamedTuple):
 
     quantity: str | None
     ids: str | None
+    csrs: str | None
     jobs: str | None
     out: str | None
     fail_fast: bool
@@ -49,7 +51,9 @@ def fleet(running: Running, asking: Asking, options: FleetOptions) -> None:
 
             session.print_script(FleetScript(order, session.program_for_script(running.place)), running)
             return
-        launch, evidence = gating.evidence(running, "fleet", order.server, order.procedure, order.gateway)
+        launch, evidence = gating.evidence(
+            running, "fleet" if order.csrs is None else "sign", order.server, order.procedure, order.gateway
+        )
         issued_list = _issued_list(options, order)
         with progress(order.ids.quantity) as shown:
             told = _Told(shown, issued_list)
@@ -101,14 +105,18 @@ def _order(running: Running, asking: Asking, options: FleetOptions) -> Iterator[
             has_plan=options.quantity is not None,
             is_fail_fast=options.fail_fast,
             gateway=gateway,
+            csrs=None if options.csrs is None else RequestDirectory(project_dir / options.csrs, options.csrs),
         )
 
 
 def _contradictions(running: Running, options: FleetOptions) -> list[Error]:
     problems: list[Error] = []
-    if (options.quantity is None) == (options.ids is None):
-        words = "both '--count' and '--ids' are given" if options.ids is not None else "no devices are named"
-        problems.append(BadInput(words, hint="give '--count N' for random UUIDs, or '--ids FILE'"))
+    named = {"--count": options.quantity, "--ids": options.ids, "--csrs": options.csrs}
+    given = [quoted(option) for option, value in named.items() if value is not None]
+    if len(given) != 1:
+        words = f"both {' and '.join(given)} are given" if given else "no devices are named"
+        hint = "give '--count N' for random UUIDs, '--ids FILE', or '--csrs DIR' for keys that devices have"
+        problems.append(BadInput(words, hint=hint))
     problems += session.refusals([(session.parse_out, options.out)])
     if options.out == _STANDARD_STREAM and running.json:
         words = "'--out -' and '--json' both want standard output"
@@ -117,6 +125,8 @@ def _contradictions(running: Running, options: FleetOptions) -> list[Error]:
 
 
 def _ids(options: FleetOptions, project_dir: Path) -> IDList:
+    if options.csrs is not None:
+        return request_ids(project_dir / options.csrs, f"directory {quoted(options.csrs)}")
     if options.ids is None:
         return drawn_ids(_count(options.quantity or ""))
     if options.ids == _STANDARD_STREAM:
