@@ -58,8 +58,8 @@ def test_logins(value: str, shown: str) -> None:
     [
         "", "@", "root@", "@device", "-oProxyCommand=id", "root@-oProxyCommand=id", "-root@device", "device:22",
         "device:/etc", "root@device:/etc", "de vice", "device;id", "$(id)", "`id`", "device\n", "dev\0ice",
-        "[::1", "::1]", "[device]", "[::1]:22", "1:2", ":::", "fe80::1%", "fe80::1%a b", "a@b@c d", "sftp://device", "gerät",
-        "a" * 254,
+        "[::1", "::1]", "[device]", "[::1]:22", "1:2", ":::", "fe80::1%", "fe80::1%a b", "a@b@c d", "sftp://device",
+        "gerät", "a" * 254,
         "u" * 65 + "@device", "../device", "*", "root@*",
     ],
 )  # fmt: skip

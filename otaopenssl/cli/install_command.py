@@ -46,7 +46,7 @@ def install(
         str,
         typer.Option(
             "--directory",
-            metavar="PATH",
+            metavar="TARGET",
             help="Where the OTA client imports from, on the device; it must be there.",
         ),
     ] = "/var/sota/import",
