@@ -182,7 +182,7 @@ class _Installation:
             # What is moved is moved as a whole, and then looked at.
             hold_for_good()
             entries = self._destination.publish(self._names, copies)
-        self._check_copies(entries, copies.published, str, "was moved to its place")
+            self._check_copies(entries, copies.published, str, "was moved to its place")
         return State.REPLACED if standing.whose in (Whose.EARLIER, Whose.OTHERS) else State.INSTALLED
 
     def _standing(self, entries: Entries, *, is_replacing: bool) -> Standing:

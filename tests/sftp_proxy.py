@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import IO
 
 _WRITE = 6
+_SETSTAT = 9
+_RENAMES = (18, 200)
+_STATUS = 101
 _DATA = 103
 
 
@@ -36,7 +39,7 @@ class Proxy:
     """The real server, and what is between it and the client."""
 
     def __init__(self, server: str, counter: str, fault: str, which: str) -> None:
-        self._server = subprocess.Popen([server], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._server = subprocess.Popen([server, "-u", "0077"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self._counter = Path(counter)
         self._fault = fault
         self._which = which
@@ -58,9 +61,17 @@ class Proxy:
         assert self._server.stdin is not None
         if self._fault == "writes" and request[4] == _WRITE:
             request = flipped(request, self._which.encode())
-        if number == self._which and self._fault == "die":
+        if (self._fault, request[4]) == ("lies-of-modes", _SETSTAT) or (
+            self._fault == "lies-of-moves" and request[4] in _RENAMES and b"rename" in request
+        ):
+            # That all is well, in no words of no language.
+            answer = bytes([_STATUS]) + request[5:9] + bytes(12)
+            sys.stdout.buffer.write(len(answer).to_bytes(4, "big") + answer)
+            sys.stdout.buffer.flush()
+            return
+        if self._fault == "die" and int(number) >= int(self._which):
             os._exit(1)
-        if number == self._which and self._fault == "die after":
+        if number == self._which and self._fault == "die-after":
             self._is_mute = True
             self._server.stdin.write(request)
             self._server.stdin.close()

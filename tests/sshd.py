@@ -27,7 +27,7 @@ def generate_key(path: Path) -> None:
 def proxy_command(counter: Path, fault: str, which: int | str = "-") -> list[str]:
     """An sftp server with a fault, as tests.sftp_proxy has them; sshd splits it at blanks, whatever is quoted."""
     script = Path(__file__).with_name("sftp_proxy.py")
-    return [sys.executable, "-I", str(script), SFTP_SERVER, str(counter), fault, str(which)]
+    return [sys.executable, "-I", "-S", str(script), SFTP_SERVER, str(counter), fault, str(which)]
 
 
 class Sshd:
@@ -40,7 +40,6 @@ class Sshd:
         self.config = directory / "ssh_config"
         self.log = directory / "log"
         self.connections = 0
-        self.more_config: list[str] = []
         self.subsystem = "internal-sftp"
         self._program = program
         self._processes: list[subprocess.Popen[bytes]] = []
@@ -114,7 +113,6 @@ PasswordAuthentication no
 KbdInteractiveAuthentication no
 Subsystem sftp {self.subsystem}
 """
-            + "".join(f"{line}\n" for line in self.more_config)
         )
         with self.log.open("ab") as log:
             command = [self._program, "-i", "-e", "-f", str(config)]

@@ -388,6 +388,18 @@ def test_a_device_that_damages(
     assert list(target.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("fault", "words"), [("lies-of-modes", "has mode 0600, expected 0644"), ("lies-of-moves", "is not what was sent")]
+)
+def test_a_device_that_lies(fleet: Fleet, device: Sshd, target: Path, tmp_path: Path, fault: str, words: str) -> None:
+    """What a device says it has done is looked at: modes before the moves, contents after them."""
+    fleet.put(fleet.earlier, target)
+    before = tree(target)
+    device.behave(proxy_command(tmp_path / "count", fault))
+    refused(install(fleet, device, target), 1, words)
+    assert tree(target) == before
+
+
 def test_a_device_that_floods(fleet: Fleet, device: Sshd, target: Path, tmp_path: Path) -> None:
     """A device that sends far more than there is does not fill the disk."""
     fleet.put(fleet.device("u2"), target)

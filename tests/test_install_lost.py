@@ -55,7 +55,7 @@ def check_moves(target: Path, before: dict[str, bytes], after: Path, names: list
 @pytest.mark.parametrize("before", ["nothing", "an earlier one"])
 @pytest.mark.parametrize("share", range(4))
 def test_every_request(fleet: Fleet, tmp_path: Path, attempt: Try, before: str, share: int) -> None:
-    """Whichever request of a try is the last one that is carried out, whether or not its reply comes back."""
+    """Whichever request is the last one that is carried out: for good, or for this connection and without its reply."""
     target = tmp_path / "import"
     target.mkdir()
     source = fleet.device("u1")
@@ -65,6 +65,9 @@ def test_every_request(fleet: Fleet, tmp_path: Path, attempt: Try, before: str, 
             path.unlink()
         if before != "nothing":
             fleet.put(fleet.earlier, target)
+            # What is written into a file that is there gets its mode.
+            (target / ".pkey.pem.otaopenssl").write_text("of a try long ago")
+            (target / ".pkey.pem.otaopenssl").chmod(0o666)
         return {path.name: path.read_bytes() for path in target.iterdir()}
 
     prepare()
@@ -74,7 +77,7 @@ def test_every_request(fleet: Fleet, tmp_path: Path, attempt: Try, before: str, 
     for request in range(1 + share, total + 1, 4):
         was = prepare()
         with pytest.raises(Error) as raised:
-            attempt("die" if share % 2 else "die after", request)
+            attempt("die" if share % 2 else "die-after", request)
         assert raised.value.status == 1, raised.value
         check_keys_are_private(target)
         # gateway.url is the same before and after.
