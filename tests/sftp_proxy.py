@@ -90,9 +90,6 @@ class Proxy:
             answer = answers[0]
             if self._fault == "reads" and answer[4] == _DATA:
                 answer = flipped(answer, self._which.encode())
-            if self._fault == "floods" and answer[4] == _DATA:
-                answer = answer[:4] + answer[4:9] + (30000).to_bytes(4, "big") + bytes(30000)
-                answer = (len(answer) - 4).to_bytes(4, "big") + answer[4:]
             if not self._is_mute:
                 sys.stdout.buffer.write(answer)
                 sys.stdout.buffer.flush()
