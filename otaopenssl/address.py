@@ -64,6 +64,14 @@ def parse_port(value: str) -> int:
     return int(value)
 
 
+def is_host(text: str) -> bool:
+    """Whether a text is a host name in ASCII or an IPv4 address, and nothing that a resolver takes for another."""
+    labels = text.split(".")
+    if _NUMBER.fullmatch(labels[-1]):
+        return _IPV4.fullmatch(text) is not None
+    return len(text) <= _LONGEST_HOST and all(map(_LABEL.fullmatch, labels))
+
+
 def parse_gateway_url(value: str, what: str) -> Gateway:
     """The gateway that an https URL means, and nothing but a URL. Raises BadInput as ``parse_gateway``."""
     _check_characters(value, what)

@@ -26,13 +26,13 @@ def sync_file(path: Path | str) -> None:
         os.close(descriptor)
 
 
-def write_new(path: Path, *parts: bytes, more: Iterable[bytes] = ()) -> None:
+def write_new(path: Path, *parts: bytes, more: Iterable[bytes] = (), is_private: bool = False) -> None:
     """Make the file ``path`` of the ``parts`` and what is ``more``, synced; it appears whole, its mode by the umask.
 
-    Raises FileExistsError where anything is there.
+    One that ``is_private`` is 0600 from its first byte. Raises FileExistsError where anything is there.
     """
     temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}.new")
-    with _written(temporary, chain(parts, more)):
+    with _written(temporary, chain(parts, more), is_private=is_private):
         # A link, unlike a rename, fails where the name is taken.
         os.link(temporary, path)
     sync_file(path.parent)
@@ -66,10 +66,11 @@ def put(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def _written(temporary: Path, parts: Iterable[bytes]) -> Iterator[None]:
+def _written(temporary: Path, parts: Iterable[bytes], *, is_private: bool = False) -> Iterator[None]:
     """Have a synced file of the ``parts`` for the block; its name is gone afterwards."""
+    mode = 0o600 if is_private else 0o666
     try:
-        with temporary.open("xb") as file:
+        with open(temporary, "xb", opener=lambda path, flags: os.open(path, flags, mode)) as file:
             file.writelines(parts)
             file.flush()
             os.fsync(file.fileno())

@@ -36,6 +36,10 @@ class Failed(Error):
     status = 1
 
 
+class OutOfReach(Failed):
+    """A server did not answer at all (exit 1): what is asked of it next would most likely come to the same."""
+
+
 class BadInput(Error):
     """Wrong usage or malformed input: options, IDs, config files, texts, archives, lists (exit 2)."""
 

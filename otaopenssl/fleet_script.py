@@ -9,6 +9,7 @@ from otaopenssl.device_script import ca_lines, making_body
 from otaopenssl.environment import environment
 from otaopenssl.fleet import FleetOrder
 from otaopenssl.ids import Identity
+from otaopenssl.register_script import Registering
 from otaopenssl.script import Body, Line, Script, Style, device_exports, device_names, here_documents, step_document
 
 # A device that fails leaves nothing, and does not keep the others from being made. A subshell in a condition would
@@ -34,6 +35,7 @@ class FleetScript(NamedTuple):
 
     order: FleetOrder
     program: str | None
+    registering: Registering | None = None
 
     def text_in(self, style: Style) -> str:
         """The script in that style, with a newline at its end."""
@@ -52,6 +54,7 @@ class FleetScript(NamedTuple):
         body: Body = [
             *ca_lines(),
             *here_documents(rendered),
+            *([] if self.registering is None else self.registering.function_lines()),
             "failed=0",
             # What is written down of each device differs where its CSR is from elsewhere.
             *(self._loop() if style == "guide" and order.csrs is None else self._each()),
@@ -83,7 +86,8 @@ class FleetScript(NamedTuple):
 
     def _made(self, identity: Identity) -> Body:
         make_directory, *others = making_body(self._device(identity))
-        return [*_OPENING, make_directory, _OPENED, *others, *_CLOSING]
+        after = [] if self.registering is None else self.registering.device_lines()
+        return [*_OPENING, make_directory, _OPENED, *others, *_CLOSING, *after]
 
     def _device(self, identity: Identity) -> Order:
         order = self.order

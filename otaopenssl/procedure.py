@@ -15,7 +15,7 @@ from otaopenssl.steps import Step, Text, after, subcommand
 # The one editing that the guide asks of sed: keep the PEM blocks of certificates.
 SED_WORDS = ("sed", "-n", "/-BEGIN CERTIFICATE-/,/-END CERTIFICATE-/p")
 
-_PLACES_OF_OUTPUTS = frozenset({"device_dir", "DEVICES_DIR", "SERVER_DIR", "sealed_dir"})
+_PLACES_OF_OUTPUTS = frozenset({"device_dir", "DEVICES_DIR", "SERVER_DIR", "sealed_dir", "export_dir"})
 # Those whose options are known to write no file but the ones that are looked for here.
 _SUBCOMMANDS = frozenset(
     {"cms", "ec", "ecparam", "genpkey", "genrsa", "pkcs8", "pkcs12", "pkey", "req", "rsa", "verify", "x509"}

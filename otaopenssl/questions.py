@@ -48,6 +48,11 @@ SERVER_CHECK = _question("openssl verify -purpose sslserver -trusted TRUSTED FIL
 # The archive comes on standard input, so that the private key in it is on no disk; -legacy is for what 3.0 calls so.
 ARCHIVED_CAS = _question("openssl pkcs12 -nokeys -cacerts -passin pass:")
 LEGACY_ARCHIVED_CAS = _question("openssl pkcs12 -legacy -nokeys -cacerts -passin pass:")
+# What an export holds; its passphrase comes on standard input, and its key goes to the next process alone, which tells
+# the public half.
+EXPORTED_CERTIFICATES = _question("openssl pkcs12 -in FILE -nokeys -passin stdin")
+EXPORTED_KEY = _question("openssl pkcs12 -in FILE -nocerts -nodes -passin stdin")
+PIPED_KEY = _question("openssl pkey -pubout")
 # Who has signed a file; -CAfile alone would trust the system's roots besides.
 SIGNERS = _question(
     "openssl cms -verify -binary -cades -inform DER -in FILE -content CONTENT -CAfile CA"
@@ -82,6 +87,9 @@ QUESTIONS = (
     DEVICES_CHECK,
     ARCHIVED_CAS,
     LEGACY_ARCHIVED_CAS,
+    EXPORTED_CERTIFICATES,
+    EXPORTED_KEY,
+    PIPED_KEY,
     SIGNERS,
     SEALERS,
     INTACT,

@@ -64,7 +64,7 @@ class Script(NamedTuple):
         """The script in that style, with a newline at its end."""
         lines = [
             "#!/usr/bin/env bash",
-            f"# What '{self.command}' runs: {', '.join(quoted(text.file) for text in self.texts)}. Nothing has run.",
+            f"# What '{self.command}' runs: {self._text_names()}. Nothing has run.",
             "set -e -o pipefail",
             # Bash reads a group as a whole before it runs it, so that the script may also come from standard input.
             "{",
@@ -81,6 +81,9 @@ class Script(NamedTuple):
         for item in self.body:
             lines += [item] if isinstance(item, str) else item.text_in(style)
         return "\n".join([*lines, "}"]) + "\n"
+
+    def _text_names(self) -> str:
+        return ", ".join(quoted(text.file) for text in self.texts) or "no audited text"
 
     def document(self, style: Style) -> dict[str, object]:
         """The same for programs: the environment of its processes, their argv arrays, and the script."""

@@ -24,6 +24,7 @@ PLACE_NAMES = frozenset(
         "device_dir",
         "device_gateway",
         "device_gateway_port",
+        "export_dir",
         "sealed_dir",
         "sealed_name",
         "signer_cert",
@@ -31,7 +32,7 @@ PLACE_NAMES = frozenset(
     }
 )
 # Bash splits an unquoted value at white space; the values of these can hold some.
-_PLACES_TO_QUOTE = frozenset({"CWD", "SERVER_DIR", "sealed_dir", "signer_cert", "signer_key"})
+_PLACES_TO_QUOTE = frozenset({"CWD", "SERVER_DIR", "export_dir", "sealed_dir", "signer_cert", "signer_key"})
 # Characters that mean themselves everywhere.
 _RUN = re.compile(r"[A-Za-z0-9_./:=,+@%-]+")
 # Active in bash where they stand unquoted, and not part of the language here.

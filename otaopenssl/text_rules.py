@@ -2,13 +2,18 @@
 
 import re
 
+from otaopenssl.errors import quoted
 from otaopenssl.layout import CERTIFICATE_NAME, GATEWAY_ROOT_NAME, KEY_NAME, SERVER_NAMES
-from otaopenssl.shellwords import Place, Word, refuse
+from otaopenssl.shellwords import Place, Word, literal, refuse
 from otaopenssl.signing_steps import SIGNING_KIND
 from otaopenssl.steps import Step, Text
 
 SEALING_NAMES = ("seal.sh", "seal-add.sh")
-TEXT_NAMES = ("root.sh", "device.sh", "gateway.sh", "gateway-port.sh", "server.sh", "rehearse.sh", *SEALING_NAMES)
+EXPORT_NAME = "export.sh"
+TEXT_NAMES = (
+    *("root.sh", "device.sh", "gateway.sh", "gateway-port.sh", "server.sh", "rehearse.sh"),
+    *(*SEALING_NAMES, EXPORT_NAME),
+)
 
 _SERVER_PLACES = frozenset({"CWD", "SERVER_NAME", "SERVER_DIR", "DEVICES_DIR"})
 _DEVICE_PLACES = _SERVER_PLACES | {"DEVICE_UUID", "device_id", "device_dir"}
@@ -24,6 +29,7 @@ _PLACES_BY_TEXT = {
     "rehearse.sh": _DEVICE_PLACES | {"device_gateway", "device_gateway_port"},
     "seal.sh": _SEALING_PLACES,
     "seal-add.sh": _SEALING_PLACES,
+    EXPORT_NAME: _DEVICE_PLACES | {"export_dir"},
 }
 # What `device` and `root` publish and check; a text of a team's own must keep to it.
 _OUTPUT_PLACE = {
@@ -41,6 +47,16 @@ _REHEARSAL_ADDRESSES: dict[str, Word] = {
     "-accept": ("127.0.0.1:", Place("device_gateway_port")),
     "-connect": (Place("device_gateway"), ":", Place("device_gateway_port")),
 }
+_EXPORT_WORDS: dict[str, Word] = {
+    "-in": CERTIFICATE_WORD,
+    "-inkey": (Place("device_dir"), f"/{KEY_NAME}"),
+    "-certfile": CA_CERTIFICATE_WORD,
+    "-passout": ("stdin",),
+    "-out": (Place("export_dir"), "/device.p12"),
+}
+# What a team may choose: names, ciphers and digest; and what older readers need.
+_EXPORT_CHOICES = frozenset({"-name", "-caname", "-keypbe", "-certpbe", "-macalg", "-iter"})
+_EXPORT_FLAGS = frozenset({"-legacy", "-maciter"})
 _NEEDED_OUTPUTS: dict[str, tuple[Word, ...]] = {
     "root.sh": ((Place("DEVICES_DIR"), "/ca.key"), CA_CERTIFICATE_WORD),
     "device.sh": ((Place("device_dir"), f"/{KEY_NAME}"), CERTIFICATE_WORD),
@@ -185,6 +201,25 @@ def _check_sealing(text: Text) -> None:
         refuse(text.file, step.line, "only '-binary', '-cades', both needed, and '-md' may stand beside these options")
 
 
+def _check_exporting(text: Text) -> None:
+    """One command, which puts the device's own files into one that its passphrase encrypts, and nothing else."""
+    step = text.steps[0]
+    if len(text.steps) > 1 or step.kind != "pkcs12" or not step.has("-export") or step.redirect or step.may_fail:
+        refuse(text.file, text.steps[-1].line, "the text must be one 'openssl pkcs12 -export'")
+    if any(step.option(option) != word for option, word in _EXPORT_WORDS.items()):
+        refuse(text.file, step.line, f"{', '.join(_EXPORT_WORDS)} must be as in the tool's own text")
+    words = iter(step.commands[0][2:])
+    for word in words:
+        option = literal(word)
+        if option in _EXPORT_WORDS or option in _EXPORT_CHOICES:
+            value = next(words, ("",))
+            if str(value[0]).startswith("-") or (option == "-keypbe" and str(value[0]).upper() == "NONE"):
+                refuse(text.file, step.line, f"{quoted(value[0])} is no value of '{option}'")
+        elif option != "-export" and option not in _EXPORT_FLAGS:
+            allowed = ", ".join(sorted(_EXPORT_CHOICES | _EXPORT_FLAGS))
+            refuse(text.file, step.line, f"only {allowed} may stand beside {', '.join(_EXPORT_WORDS)}")
+
+
 def _written(step: Step) -> tuple[Word, ...]:
     link = step.link_word()
     return step.output_words if link is None else (*step.output_words, link)
@@ -195,4 +230,5 @@ _CHECKS = {
     ("gateway.sh", "gateway-port.sh"): _check_fetching,
     ("rehearse.sh",): _check_rehearsing,
     SEALING_NAMES: _check_sealing,
+    (EXPORT_NAME,): _check_exporting,
 }

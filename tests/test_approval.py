@@ -65,7 +65,7 @@ def test_what_was_approved_runs(approved: Approved) -> None:
         assert ran.status == 0, ran.err
 
 
-@pytest.mark.parametrize("name", ["device.sh", "root.sh", "gateway.sh", "rehearse.sh", "seal.sh"])
+@pytest.mark.parametrize("name", ["device.sh", "root.sh", "gateway.sh", "rehearse.sh", "seal.sh", "export.sh"])
 @pytest.mark.parametrize("place", [0, 0.5, -1])
 def test_a_byte_of_a_text(approved: Approved, name: str, place: float) -> None:
     """A changed byte anywhere in any text, in a comment too, is refused, whatever the run carries out."""

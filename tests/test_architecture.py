@@ -17,6 +17,7 @@ ROWS = [
 errors
 address departures der digest elf expiry_plot file_state findings git_ignore git_index ids interrupts login merkle
 questions resources shellwords statement strict_json
+registration registry wire
 approval cnf distinguished_name environment key_kind layout outputs render settings steps
 certificate_request chain complaints device_files durable given leaf leaf_rules output_rules id_list procedure providers
 signing_steps targets
@@ -24,6 +25,9 @@ answer attempt room runner text_rules
 credentials git_tree inside locks measured page_file policy program reports request_source script sftp_complaints
 signing stock texts
 wholeness
+registry_client registry_trust
+register register_script
+export_script pkcs12 device_tar
 device_answers device_index device_verdicts file_rules included inventory twins
 belonging certificate_rules gateway_root_rules
 account approvers builds configs dsse file_system fleet_expiry fleet_root plan records recorded_lines
@@ -34,7 +38,8 @@ permission record
 destination rehearsal trials
 evidence gate gateway image installed_identity issuance proof server sftp_batch show statement_rules
 approve device doctor_texts fleet_block install line_rules record_rules root seal_rules sftp
-device_script doctor fleet install_script issued_list recorded_devices rehearse
+device_script doctor fleet follow_up install_script issued_list recorded_devices rehearse
+export
 audit fleet_script page_certificates recorded_certificates rehearse_script
 device_check recorded_runs
 verify
@@ -53,6 +58,8 @@ ONLY_PLACE = {
     "jinja2": {"render"},
     "typer": {"cli"},
     "shlex": {"shellwords"},
+    "http": {"registry_client"},
+    "ssl": {"registry_client", "registry_trust", "wire"},
     "signal": {"__main__", "interrupts", "runner"},
 }
 SOURCES = sorted(PACKAGE.rglob("*.py"))

@@ -275,7 +275,7 @@ def test_the_project_directory_is_the_shells(project: Path, tmp_path: Path) -> N
 def test_procedure_list_and_show() -> None:
     """All that is audited is shown: texts with digests, departures, the environment, the tool's own questions."""
     listed = run("procedure", "list", cwd=Path("/"))
-    names = "root.sh device.sh gateway.sh gateway-port.sh server.sh rehearse.sh seal.sh seal-add.sh"
+    names = "root.sh device.sh gateway.sh gateway-port.sh server.sh rehearse.sh seal.sh seal-add.sh export.sh"
     assert listed.out == f"ota-connect-2019.7  {names}\n"
     shown = run("procedure", "show", cwd=Path("/")).out
     assert shown == run("procedure", "show", "ota-connect-2019.7", cwd=Path("/")).out

@@ -23,7 +23,7 @@ _COMMANDS = {
     "root": ("commands", "root"),
     "server": ("commands", "server"),
     "device": ("commands", "device"),
-    "fleet": ("commands", "fleet"),
+    "fleet": ("fleet_commands", "fleet"),
     "sign": ("signing_commands", "sign"),
     "rehearse": ("commands", "rehearse"),
     "show": ("commands", "show"),
@@ -32,6 +32,8 @@ _COMMANDS = {
     "doctor": ("overview_commands", "doctor"),
     "report": ("overview_commands", "report"),
     "install": ("install_command", "install"),
+    "register": ("delivery_commands", "register"),
+    "export": ("delivery_commands", "export"),
     "approve": ("text_commands", "approve"),
     "audit": ("text_commands", "audit"),
 }

@@ -114,10 +114,10 @@ def signer(running: Running) -> Signer:
         if not name or "\0" in name
     ]
     raise_all(problems)
-    return Signer(here / seal.certificate, here / seal.key, _passphrase(here, seal.key, seal.passphrase_file))
+    return Signer(here / seal.certificate, here / seal.key, passphrase(here, seal.key, seal.passphrase_file))
 
 
-def _passphrase(here: Path, key: str, file: str | None) -> bytes:
+def passphrase(here: Path, key: str, file: str | None) -> bytes:
     """The key's passphrase: the first line of a file, or asked for at the terminal where the key is encrypted."""
     if file is not None:
         try:

@@ -4,29 +4,33 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple, Optional
 
 from otaopenssl import fleet as fleets
 from otaopenssl.account import Result
 from otaopenssl.cli import gating, session, terminal
 from otaopenssl.cli.asked_gateway import gateway_order
 from otaopenssl.cli.defaults import Defaults
+from otaopenssl.cli.fleet_summary import STANDARD_STREAM, again_words, plan_of, report
 from otaopenssl.cli.numbers import jobs_of, number
 from otaopenssl.cli.options import Asking, Running
 from otaopenssl.cli.progress import Progress, progress
-from otaopenssl.errors import BadInput, Error, Interrupted, NotApproved, PartlyFailed, Unfit, quoted, raise_all
-from otaopenssl.fleet import FleetOrder, Summary
+from otaopenssl.cli.registry_options import RegistryOptions
+from otaopenssl.errors import BadInput, Error, Unfit, quoted, raise_all
+from otaopenssl.fleet import FleetOrder
 from otaopenssl.fleet_block import Outcome
 from otaopenssl.id_list import MOST_DEVICES, IDList, drawn_ids, read_ids
 from otaopenssl.ids import parse_server_name
 from otaopenssl.issued_list import IssuedList, check_place
 from otaopenssl.layout import Server
 from otaopenssl.request_source import RequestDirectory, request_ids
-from otaopenssl.shellwords import shell_quoted
 
-_STANDARD_STREAM = "-"
-_SHOWN_HINTS = 3
+if TYPE_CHECKING:
+    # Most fleets have nothing follow, and what that takes would be a part of their time.
+    from otaopenssl.cli.following_fleet import Followed
+    from otaopenssl.register_script import Registering
 
 
 class FleetOptions(NamedTuple):
@@ -38,6 +42,7 @@ class FleetOptions(NamedTuple):
     jobs: str | None
     out: str | None
     fail_fast: bool
+    registry: RegistryOptions | None = None
 
 
 def fleet(running: Running, asking: Asking, options: FleetOptions) -> None:
@@ -49,29 +54,56 @@ def fleet(running: Running, asking: Asking, options: FleetOptions) -> None:
         if running.dry_run:
             from otaopenssl.fleet_script import FleetScript
 
-            session.print_script(FleetScript(order, session.program_for_script(running.place)), running)
+            program = session.program_for_script(running.place)
+            session.print_script(FleetScript(order, program, _registering(options, order)), running)
             return
+        followed = _followed(options, order)
         launch, evidence = gating.evidence(
             running, "fleet" if order.csrs is None else "sign", order.server, order.procedure, order.gateway
         )
         issued_list = _issued_list(options, order)
         with progress(order.ids.quantity) as shown:
-            told = _Told(shown, issued_list)
-            summary = fleets.make_fleet(order, launch, told.tell, evidence=evidence)
+            told = _Told(shown, issued_list, followed, is_fail_fast=options.fail_fast)
+            make = partial(fleets.make_fleet, order, launch, told.tell, evidence=evidence)
+            summary = make() if followed is None else followed.made(make)
         if issued_list is not None:
             try:
                 issued_list.close()
             except Unfit as problem:
                 summary.stopped = summary.stopped or problem
-        _report(running, options, order, summary)
+        if followed is not None:
+            followed.finish(summary)
+        again = again_words(plan_of(order, summary), options.quantity)
+        report(running, order, summary, options.out, again, followed)
+
+
+def _followed(options: FleetOptions, order: FleetOrder) -> Optional["Followed"]:
+    """What follows the devices that are whole; None where nothing does, as mostly."""
+    if options.registry is None:
+        return None
+    from otaopenssl.cli import following_fleet
+
+    return following_fleet.followed(options.registry, order.server)
+
+
+def _registering(options: FleetOptions, order: FleetOrder) -> Optional["Registering"]:
+    if options.registry is None:
+        return None
+    from otaopenssl.cli import registering
+
+    return registering.in_script(options.registry, order.server.project_dir)
 
 
 class _Told:
     """Shows and writes down what comes of devices."""
 
-    def __init__(self, shown: Progress, issued_list: IssuedList | None) -> None:
+    def __init__(
+        self, shown: Progress, issued_list: IssuedList | None, followed: Optional["Followed"], *, is_fail_fast: bool
+    ) -> None:
         self._shown = shown
         self._issued_list = issued_list
+        self._followed = followed
+        self._is_fail_fast = is_fail_fast
         self._done = 0
         self._failed = 0
 
@@ -81,6 +113,8 @@ class _Told:
         self._shown.show(self._done, self._failed)
         if self._issued_list is not None:
             self._issued_list.write(outcomes)
+        if self._followed is not None:
+            self._followed.add(outcomes, is_fail_fast=self._is_fail_fast)
 
 
 @contextmanager
@@ -118,7 +152,11 @@ def _contradictions(running: Running, options: FleetOptions) -> list[Error]:
         hint = "give '--count N' for random UUIDs, '--ids FILE', or '--csrs DIR' for keys that devices have"
         problems.append(BadInput(words, hint=hint))
     problems += session.refusals([(session.parse_out, options.out)])
-    if options.out == _STANDARD_STREAM and running.json:
+    if options.registry is not None:
+        from otaopenssl.cli import registering
+
+        problems += registering.option_problems(options.registry)
+    if options.out == STANDARD_STREAM and running.json:
         words = "'--out -' and '--json' both want standard output"
         problems.append(BadInput(words, hint="give '--out FILE' with '--json'"))
     return problems
@@ -129,7 +167,7 @@ def _ids(options: FleetOptions, project_dir: Path) -> IDList:
         return request_ids(project_dir / options.csrs, f"directory {quoted(options.csrs)}")
     if options.ids is None:
         return drawn_ids(_count(options.quantity or ""))
-    if options.ids == _STANDARD_STREAM:
+    if options.ids == STANDARD_STREAM:
         if sys.stdin is None:
             raise Unfit("standard input is closed", hint="give '--ids FILE'")
         return read_ids(sys.stdin.buffer, "standard input")
@@ -150,7 +188,7 @@ def _issued_list(options: FleetOptions, order: FleetOrder) -> IssuedList | None:
     """The list that is to be written, found writable. Raises Unfit."""
     if options.out is None:
         return None
-    if options.out == _STANDARD_STREAM:
+    if options.out == STANDARD_STREAM:
         return IssuedList(_standard_output, "standard output", order.server)
     path = order.server.project_dir / options.out
     check_place(path, options.out, order.ids)
@@ -163,90 +201,3 @@ def _issued_list(options: FleetOptions, order: FleetOrder) -> IssuedList | None:
 
 def _standard_output() -> IO[bytes]:
     return os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
-
-
-def _report(running: Running, options: FleetOptions, order: FleetOrder, summary: Summary) -> None:
-    """Say what came of the fleet; raises PartlyFailed or Interrupted where not every device is whole."""
-    server = order.server
-    directory = server.shown(server.devices_dir)
-    plan = None if summary.plan_path is None else server.shown(summary.plan_path)
-    made, there, failed, _ = (summary.counts[result] for result in Result)
-    for warning in summary.warnings:
-        terminal.warn(warning)
-    if running.json:
-        terminal.result_json(_document(order, options, summary, directory, plan))
-    else:
-        rate = f"{made / summary.seconds:.1f} a second" if made and summary.seconds else ""
-        counts = [f"{made} made", *([f"{there} there already"] if there else []), *([rate] if rate else [])]
-        terminal.note(f"fleet of {_devices(summary.quantity)}: {', '.join(counts)}")
-        if plan is not None:
-            terminal.note(f"  its UUIDs: {plan}")
-        if options.out != _STANDARD_STREAM:
-            terminal.result(directory)
-    again = _again(options, plan)
-    if summary.is_interrupted:
-        raise Interrupted(
-            f"interrupted: {made + there} of {_devices(summary.quantity)} are whole, nothing else was left behind;"
-            f" for the rest: {again}"
-        )
-    if failed or summary.stopped is not None:
-        raise _failure(summary, again)
-
-
-def _document(
-    order: FleetOrder, options: FleetOptions, summary: Summary, directory: str, plan: str | None
-) -> dict[str, object]:
-    """What came of the fleet, for programs."""
-    made, there, failed, _ = (summary.counts[result] for result in Result)
-    return {
-        "directory": directory,
-        "devices": summary.quantity,
-        "made": made,
-        "there_already": there,
-        "failed": failed,
-        "not_tried": summary.untried,
-        "is_interrupted": summary.is_interrupted,
-        "stopped": None if summary.stopped is None else summary.stopped.message,
-        "seconds": round(summary.seconds, 3),
-        "jobs": order.jobs,
-        "plan": plan,
-        "out": options.out,
-        "warnings": summary.warnings,
-        "failures": [
-            {**failure.identity._asdict(), "reason": failure.reason, "hint": failure.hint}
-            for failure in summary.failures
-        ],
-    }
-
-
-def _devices(quantity: int) -> str:
-    return f"{quantity} device{'' if quantity == 1 else 's'}"
-
-
-def _again(options: FleetOptions, plan: str | None) -> str:
-    """How to have the rest made; the other options are to be as they were."""
-    if plan is None:
-        return "the same command again"
-    return f"the same command with '--ids {shell_quoted(plan)}' in place of '--count {options.quantity}'"
-
-
-def _failure(summary: Summary, again: str) -> Error:
-    failed = summary.counts[Result.FAILED]
-    words = [f"{failed} of {_devices(summary.quantity)} failed"] if failed else []
-    if summary.untried:
-        words.append(f"{summary.untried} not tried")
-    message = ": ".join(filter(None, (", ".join(words), summary.stopped.message if summary.stopped else "")))
-    details = []
-    hints: set[str] = set()
-    for failure in summary.failures:
-        details.append(f"{failure.identity.uuid}: {failure.reason}")
-        if failure.hint not in hints and len(hints) < _SHOWN_HINTS:
-            hints.add(failure.hint)
-            details.append(f"  {failure.hint}")
-    if failed > len(summary.failures):
-        details.append(f"and {failed - len(summary.failures)} more")
-    if isinstance(summary.stopped, NotApproved):
-        hint = f"{summary.stopped.hint}; then run {again}"
-        return NotApproved(message, hint=hint, details=[*summary.stopped.details, *details])
-    hint = "mend what is told above" if summary.stopped is None else summary.stopped.hint
-    return PartlyFailed(message, hint=f"{hint}, then run {again}", details=details)

@@ -27,6 +27,17 @@ def result(text: str) -> None:
         raise unwritten(error) from error
 
 
+def result_bytes(content: bytes) -> None:
+    """Print a result that is no text, which is out when this returns. Raises Unfit as ``result``."""
+    try:
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise unwritten(error) from error
+
+
 def unwritten(error: OSError) -> Unfit:
     """The error for a standard output that cannot be written, to which nothing is written from here on."""
     _drop(sys.stdout)

@@ -1,0 +1,88 @@
+"""What follows the devices of a fleet, by its options: who does it, how far it is, and what came of it."""
+
+from collections.abc import Callable, Sequence
+
+from otaopenssl.cli import registering, terminal
+from otaopenssl.cli.progress import progress
+from otaopenssl.cli.registry_options import RegistryOptions
+from otaopenssl.errors import Error, Failed, Interrupted
+from otaopenssl.fleet import Summary
+from otaopenssl.fleet_block import Outcome
+from otaopenssl.follow_up import Following, FollowUp
+from otaopenssl.interrupts import part
+from otaopenssl.layout import Server
+from otaopenssl.register import Registrar
+
+
+def followed(registry: RegistryOptions, server: Server) -> "Followed":
+    """What the options have follow, once all that it takes was found usable. Raises BadInput or Unfit."""
+    registrar = Registrar(registering.client(registry, server.project_dir), server)
+    return Followed([FollowUp("registered", registrar)], registrar.warnings)
+
+
+class Followed:
+    """A fleet's follow-ups: what is shown of them, and how they end the run; ``warnings`` may still become more."""
+
+    def __init__(self, follow_ups: Sequence[FollowUp], warnings: Sequence[str]) -> None:
+        self.warnings = warnings
+        self._following = Following(follow_ups)
+
+    @property
+    def failed(self) -> int:
+        """How many devices that are whole a follow-up was not done for."""
+        return self._following.failed
+
+    @property
+    def failures(self) -> list[Outcome]:
+        """The first of them."""
+        return self._following.failures
+
+    @property
+    def given_up(self) -> Error | None:
+        """Why the rest of the devices was not tried, where that is so."""
+        return self._following.given_up
+
+    def add(self, outcomes: Sequence[Outcome], *, is_fail_fast: bool) -> None:
+        """Have the follow-ups done for devices that are whole. With ``is_fail_fast`` raises Failed after a failure."""
+        self._following.add(outcomes)
+        if is_fail_fast and self.failed:
+            words = f"{self.failures[0].identity.uuid}: {self.failures[0].reason}, and '--fail-fast' was given"
+            raise Failed(words, hint=self.failures[0].hint)
+
+    def made(self, make: Callable[[], Summary]) -> Summary:
+        """What came of the fleet that ``make`` makes, after which signals are still heard."""
+        summary: Summary | None = None
+        try:
+            with part():
+                summary = make()
+        except Interrupted:
+            if summary is None:
+                raise
+            summary.is_interrupted = True
+        return summary
+
+    def finish(self, summary: Summary) -> None:
+        """Wait for what is still to follow, unless the fleet was interrupted; one meanwhile is noted in its summary."""
+        following = self._following
+        if summary.is_interrupted or not following.left:
+            return
+        done = " and ".join(following.counts)
+        terminal.note(f"{following.left} of {following.quantity} devices are still to be {done}")
+        try:
+            with progress(following.quantity) as shown:
+                following.finish(shown.show)
+        except Interrupted:
+            summary.is_interrupted = True
+
+    def words(self) -> list[str]:
+        """How many devices were followed by what."""
+        return [f"{count} {done}" for done, count in self._following.counts.items()]
+
+    def document(self) -> dict[str, object]:
+        """The same for programs."""
+        given_up = self.given_up
+        return {
+            **self._following.counts,
+            "not_followed": self.failed,
+            "given_up": None if given_up is None else given_up.message,
+        }

@@ -1,0 +1,498 @@
+"""`otaopenssl register` against real servers on 127.0.0.1, each good answer and each bad one."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from otaopenssl.errors import BadInput, Failed, OutOfReach
+from otaopenssl.ids import DeviceID, DeviceUUID, Identity
+from otaopenssl.register import PAUSES, register
+from otaopenssl.registration import Registration, Reply, State, judged
+from otaopenssl.registry import DEFAULT_PATH, parse_registry
+from otaopenssl.registry_client import Client
+from otaopenssl.registry_trust import ClientFiles, trust
+from tests.conftest import Ran, openssl, require, run, tree
+from tests.registries import (
+    OK,
+    Asked,
+    answer,
+    both,
+    drips,
+    floods,
+    floods_headers,
+    key,
+    never_begins,
+    pem,
+    registry,
+    says_nothing,
+    tls,
+)
+from tests.servers import Pki, Talk, refusing
+
+UUID = "SAJWA1C78D8V38055"
+CONFLICT = '{"code":"conflicting_device","description":"deviceId or deviceName is already in use"}'
+HTML = "<html><body>welcome</body></html>"
+SAMPLE = Registration(Identity(DeviceUUID("u1"), DeviceID("i1")), "i1", "Other", "PEM\n")
+
+
+class Made(NamedTuple):
+    """A project with one whole device."""
+
+    directory: Path
+
+    @property
+    def certificate(self) -> str:
+        return (self.directory / "myservername" / "devices" / UUID / "client.pem").read_text()
+
+    def register(self, url: str, *options: str) -> Ran:
+        return run("register", UUID, "--registry", url, *options, cwd=self.directory)
+
+
+@pytest.fixture(scope="session")
+def made(_pristine: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """A project with one whole device, which no registering changes."""
+    directory = tmp_path_factory.mktemp("registered") / "project"
+    shutil.copytree(_pristine, directory, symlinks=True)
+    ran = run("device", "--uuid", UUID, "--device-id", "body-4711", cwd=directory)
+    assert ran.status == 0, ran.err
+    return Made(directory)
+
+
+def url(asked: Asked) -> str:
+    return f"http://127.0.0.1:{asked.port}"
+
+
+def asked_of(asked: Asked, seconds: float = 30.0) -> tuple[Client, list[float], Callable[[float], None]]:
+    """A client of the registry, what it has paused so far, and what makes it pause without waiting."""
+    pauses: list[float] = []
+    return Client(parse_registry(url(asked)), None, seconds), pauses, pauses.append
+
+
+def never(_seconds: float) -> None:
+    pytest.fail("it is asked again")
+
+
+def test_the_request(made: Made) -> None:
+    """What is sent is gen-device.sh's PUT, with the certificate and no key, and nothing of the project changes."""
+    before = tree(made.directory)
+    with registry(answer("200 OK", f'"{UUID}"')) as asked:
+        ran = made.register(url(asked))
+    assert (ran.status, ran.out) == (0, f"registered {UUID}\n"), ran.err
+    (request,) = asked.requests
+    assert request.line == f"PUT {DEFAULT_PATH} HTTP/1.1"
+    assert request.headers["content-type"] == "application/json"
+    assert request.headers["host"] == f"127.0.0.1:{asked.port}"
+    assert list(request.document) == ["credentials", "deviceId", "deviceName", "deviceType", "uuid"]
+    assert request.document == {
+        "credentials": made.certificate,
+        "deviceId": "body-4711",
+        "deviceName": "body-4711",
+        "deviceType": "Other",
+        "uuid": UUID,
+    }
+    assert b"PRIVATE" not in request.body
+    assert tree(made.directory) == before
+
+
+def test_names_and_json(made: Made) -> None:
+    """A name, a type and a path of the user's own are sent, DEVICE_UUID names the device, --json tells it all."""
+    with registry(answer("201 Created", '{"uuid": "x"}')) as asked:
+        options = [
+            "--registry",
+            f"{url(asked)}/own/path",
+            "--device-name",
+            "Büro",
+            "--device-type",
+            "Vehicle",
+            "--json",
+        ]
+        ran = run("register", *options, cwd=made.directory, env={"DEVICE_UUID": UUID})
+    assert ran.status == 0, ran.err
+    (request,) = asked.requests
+    assert request.line == "PUT /own/path HTTP/1.1"
+    assert (request.document["deviceName"], request.document["deviceType"]) == ("Büro", "Vehicle")
+    told = json.loads(ran.out)
+    assert told == {
+        "uuid": UUID,
+        "device_id": "body-4711",
+        "registry": f"{url(asked)}/own/path",
+        "state": "registered",
+        "status": 201,
+        "attempts": 1,
+        "reply": '{"uuid": "x"}',
+        "warnings": [],
+    }
+
+
+def test_there_already(made: Made) -> None:
+    """A device that the registry knows is no failure, and told apart from one that is new."""
+    with registry(answer("409 Conflict", '{"code":"entity_already_exists"}')) as asked:
+        ran = made.register(url(asked))
+        document = json.loads(made.register(url(asked), "--json").out)
+    assert (ran.status, ran.out) == (0, f"there already {UUID}\n"), ran.err
+    assert (document["state"], document["status"], document["attempts"]) == ("there already", 409, 1)
+
+
+def test_another_device(made: Made) -> None:
+    """Where another device has the ID or the name, as OTA Community Edition says it, nothing is registered."""
+    with registry(answer("409 Conflict", CONFLICT)) as asked:
+        ran = made.register(url(asked))
+    assert (ran.status, ran.out, len(ran.error_lines), len(asked.requests)) == (1, "", 1, 1), ran.err
+    assert "another device has its ID" in ran.err
+    assert "conflicting_device" in ran.err
+
+
+def test_another_uuid(made: Made) -> None:
+    """A registry that has the device ID under another UUID is warned of."""
+    with registry(answer("200 OK", '"0c9e0f2c-0000-0000-0000-000000000000"')) as asked:
+        ran = made.register(url(asked))
+    assert ran.status == 0
+    assert "warning: registry" in ran.err
+    assert "0c9e0f2c" in ran.err
+
+
+def test_500_then_200(made: Made) -> None:
+    """A server that fails itself is asked again, and the success that follows counts."""
+    with registry(answer("500 Internal Server Error", "oops", "text/plain"), OK) as asked:
+        ran = made.register(url(asked), "--json")
+    assert ran.status == 0, ran.err
+    assert (json.loads(ran.out)["attempts"], len(asked.requests)) == (2, 2)
+    assert asked.requests[0].body == asked.requests[1].body
+
+
+def test_attempts_end() -> None:
+    """A server that goes on failing is asked five times, with growing pauses, and then it is told what it said."""
+    with registry(answer("503 Service Unavailable", "\x1b[31mdown\x00", "text/plain")) as asked:
+        client, pauses, pause = asked_of(asked)
+        with pytest.raises(
+            Failed, match=r"answered 503 'Service Unavailable': '\\x1b\[31mdown\\x00', after 5 attempts"
+        ):
+            register(client, SAMPLE, pause)
+    assert len(asked.requests) == 5
+    assert pauses == list(PAUSES) == sorted(PAUSES)
+    assert sum(PAUSES) < 10
+
+
+def test_refused_then_there() -> None:
+    """A registry that does not listen yet is asked again until it does."""
+    with refusing() as port:
+        client = Client(parse_registry(f"http://127.0.0.1:{port}"), None)
+        pauses: list[float] = []
+        with pytest.raises(OutOfReach, match="refuses connections, 5 times"):
+            register(client, SAMPLE, pauses.append)
+        assert pauses == list(PAUSES)
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        (answer("400 Bad Request", '{"code":"request_needs_credentials"}'), "request_needs_credentials"),
+        (answer("401 Unauthorized"), "answered 401 'Unauthorized', and nothing else"),
+        (answer("403 Forbidden", "already registered"), "answered 403"),
+        (answer("404 Not Found", "not here: already exists", "text/plain"), "not here"),
+        (answer("409 Conflict", HTML, "text/html"), "answered 409"),
+        (answer("200 OK", HTML, "text/html"), "it is no device registry"),
+        (answer("200 OK", HTML, "application/json"), "it is no device registry"),
+        (answer("200 OK", "[" * 60_000), "it is no device registry"),
+        (answer("301 Moved", "", "text/html", "Location: http://evil.example/\x07"), r"to 'http://evil.example/\x07'"),
+        (answer("308 Permanent Redirect", "", "text/html", "Location: https://x/" + "y" * 999), "y'…"),
+        (answer("304 Not Modified"), "answered 304, a redirect, which is never followed"),
+        (b"", "closed the connection without an answer"),
+        (answer("200 OK", '"known"')[:-3], "closed the connection halfway"),
+        (b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n"kno', "closed the connection halfway"),
+        (b"SSH-2.0-OpenSSH_9.2p1\r\n", "no HTTP"),
+        (answer("200 OK", '"' + "x" * 65536 + '"'), "sent more than 65536 bytes"),
+        (floods, "sent more than 65536 bytes"),
+        (floods_headers, "sent more than 65536 bytes"),
+        (never_begins, "sent more than 65536 bytes"),
+    ],
+)
+def test_failures_are_not_asked_again(reply: bytes | Talk, words: str) -> None:
+    """What will not get better is asked once, and told in one line without control characters."""
+    with registry(reply) as asked:
+        client, pauses, pause = asked_of(asked)
+        with pytest.raises(Failed) as raised:
+            register(client, SAMPLE, pause)
+    assert words in raised.value.message
+    assert raised.value.message.isprintable()
+    assert len(raised.value.message) < 700
+    assert (len(asked.requests), pauses) == (1, [])
+
+
+@pytest.mark.parametrize("talk", [drips, says_nothing])
+def test_time_passes(talk: Talk) -> None:
+    """A server that says nothing, or a byte now and then, has the whole time once, and is not asked again."""
+    with registry(talk) as asked:
+        client, pauses, pause = asked_of(asked, seconds=0.3)
+        with pytest.raises(OutOfReach, match=r"did not answer within 0\.3 seconds"):
+            register(client, SAMPLE, pause)
+    assert (len(asked.requests), pauses) == (1, [])
+
+
+def test_an_interruption_ends_it(made: Made) -> None:
+    """Ctrl-C ends a registering at once, be it in a pause or waiting for an answer."""
+    for reply in (answer("500 Oops"), says_nothing):
+        with registry(reply) as asked:
+            command = [sys.executable, "-m", "otaopenssl", "register", UUID, "--registry", url(asked)]
+            with subprocess.Popen(command, cwd=made.directory, stderr=subprocess.PIPE, text=True) as process:
+                deadline = time.monotonic() + 30
+                while not asked.requests:
+                    assert time.monotonic() < deadline
+                    time.sleep(0.01)
+                process.send_signal(signal.SIGINT)
+                _, said = process.communicate(timeout=20)
+        assert (process.returncode, said) == (130, "otaopenssl: interrupted, nothing was left behind\n")
+
+
+def test_tls(made: Made, pki: Pki) -> None:
+    """A registry whose certificate is of the CA that is named, and for the host, is registered with by TLS."""
+    with registry(OK, context=tls(pki, "direct")) as asked:
+        ran = made.register(f"https://localhost:{asked.port}", "--ca", pem(pki, "root"))
+        assert ran.status == 0, ran.err
+        by_address = made.register(f"https://127.0.0.1:{asked.port}", "--ca", pem(pki, "root"))
+        assert by_address.status == 0, by_address.err
+    assert len(asked.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "ca", "words"),
+    [
+        ("direct", "attacker's root", "unable to get local issuer certificate"),
+        ("direct", None, "does not hold"),
+        ("alone", "root", "does not hold: self"),
+        ("other name", "root", "mismatch"),
+        ("expired", "root", "expired"),
+    ],
+)
+def test_who_is_not_believed(pki: Pki, name: str, ca: str | None, words: str) -> None:
+    """A registry of an unknown CA, for another name or expired is told nothing, once."""
+    with registry(OK, context=tls(pki, name)) as asked:
+        context = trust(None if ca is None else Path(pem(pki, ca)), None)
+        client = Client(parse_registry(f"https://localhost:{asked.port}"), context)
+        with pytest.raises(OutOfReach, match=words):
+            register(client, SAMPLE, never)
+    assert asked.requests == []
+
+
+def test_tls_and_plain_mixed_up(pki: Pki) -> None:
+    """https to a plain server and http to one of TLS end with a word about it."""
+    with registry(OK) as asked:
+        client = Client(parse_registry(f"https://localhost:{asked.port}"), trust(Path(pem(pki, "root")), None), 5)
+        with pytest.raises(Failed, match=r"TLS|answer"):
+            register(client, SAMPLE, never)
+    with registry(OK, context=tls(pki, "direct")) as asked:
+        client, _, pause = asked_of(asked)
+        with pytest.raises(Failed, match=r"no HTTP|without an answer"):
+            register(client, SAMPLE, pause)
+
+
+def test_mutual_tls(made: Made, pki: Pki, tmp_path: Path) -> None:
+    """A registry that wants to know who asks gets the client's certificate; without one it fails with a hint."""
+    files = ["--client-cert", pem(pki, "client"), "--client-key", key(pki, "client")]
+    with registry(OK, context=tls(pki, "direct", client_ca="root")) as asked:
+        there = f"https://localhost:{asked.port}"
+        refused = made.register(there, "--ca", pem(pki, "root"))
+        assert (refused.status, len(refused.error_lines), asked.requests) == (1, 1, []), refused.err
+        assert "--client-cert" in refused.err
+        for own in (files, ["--client-cert", both(pki, "client", tmp_path / "both.pem")]):
+            ran = made.register(there, "--ca", pem(pki, "root"), *own)
+            assert ran.status == 0, ran.err
+
+
+def test_an_encrypted_client_key(made: Made, pki: Pki, tmp_path: Path) -> None:
+    """The passphrase comes from a file; without a terminal nobody is asked, and a wrong one is one clear error."""
+    (tmp_path / "good").write_text("tiger\n")
+    (tmp_path / "bad").write_text("lion\n")
+    encrypted = str(tmp_path / "encrypted.key")
+    words = ["pkey", "-in", key(pki, "client"), "-aes256", "-passout", f"file:{tmp_path}/good", "-out", encrypted]
+    openssl(*words, cwd=tmp_path)
+    with registry(OK, context=tls(pki, "direct", client_ca="root")) as asked:
+        options = ["--ca", pem(pki, "root"), "--client-cert", pem(pki, "client"), "--client-key", encrypted]
+        there = f"https://localhost:{asked.port}"
+        good = made.register(there, *options, "--passphrase-file", str(tmp_path / "good"))
+        assert good.status == 0, good.err
+        for more in ([], ["--passphrase-file", str(tmp_path / "bad")], ["--passphrase-file", str(tmp_path / "none")]):
+            ran = made.register(there, *options, *more)
+            assert (ran.status, len(ran.error_lines), "lion" in ran.err) == (4, 1, False), ran.err
+    assert len(asked.requests) == 1
+
+
+def test_the_library_never_asks(pki: Pki, tmp_path: Path) -> None:
+    """An encrypted key without a passphrase is refused, not asked about, even with a terminal there."""
+    encrypted = tmp_path / "encrypted.key"
+    openssl(
+        *["pkey", "-in", key(pki, "client"), "-aes256", "-passout", "pass:tiger", "-out", str(encrypted)], cwd=tmp_path
+    )
+    done: list[BaseException | None] = []
+
+    def load() -> None:
+        try:
+            trust(None, ClientFiles(Path(pem(pki, "client")), encrypted, b""))
+        except Exception as error:
+            done.append(error)
+
+    loading = threading.Thread(target=load, daemon=True)
+    loading.start()
+    loading.join(20)
+    assert len(done) == 1
+    assert "passphrase is another" in str(done[0])
+
+
+@pytest.mark.parametrize("option", ["--ca", "--client-cert"])
+@pytest.mark.parametrize("content", [None, "garbage", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
+def test_wrong_files(made: Made, tmp_path: Path, option: str, content: str | None) -> None:
+    """A file that is absent or not what it must be is one error of exit 4, and nobody is asked anything."""
+    path = tmp_path / "file"
+    if content is not None:
+        path.write_text(content)
+    ran = made.register("https://127.0.0.1:1", option, str(path))
+    assert (ran.status, len(ran.error_lines)) == (4, 1), ran.err
+
+
+def test_the_environment_counts_for_nothing(made: Made, pki: Pki) -> None:
+    """Neither proxies nor CAs of the environment are used, and no session keys are written for it."""
+    log = made.directory.parent / "keys.log"
+    environment = {
+        "SSL_CERT_FILE": pem(pki, "root"),
+        "SSLKEYLOGFILE": str(log),
+        "http_proxy": "http://127.0.0.1:1",
+        "https_proxy": "http://127.0.0.1:1",
+        "ALL_PROXY": "http://127.0.0.1:1",
+    }
+    with registry(OK, context=tls(pki, "direct")) as asked:
+        there = f"https://localhost:{asked.port}"
+        unknown = run("register", UUID, "--registry", there, cwd=made.directory, env=environment)
+        options = ["--registry", there, "--ca", pem(pki, "root")]
+        known = run("register", UUID, *options, cwd=made.directory, env=environment)
+    assert (unknown.status, known.status, log.exists()) == (1, 0, False), unknown.err + known.err
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("http://deviceregistry.ota.ce", "http://deviceregistry.ota.ce/api/v1/devices"),
+        ("HTTPS://Registry.example:443/", "https://Registry.example/api/v1/devices"),
+        ("https://10.1.2.3:8443/a/b%20c", "https://10.1.2.3:8443/a/b%20c"),
+        ("http://[::1]:9001", "http://[::1]:9001/api/v1/devices"),
+    ],
+)
+def test_urls(value: str, expected: str) -> None:
+    """A URL without a path gets that of OTA Community Edition; hosts are names, IPv4 or IPv6 addresses."""
+    assert parse_registry(value).url == expected
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *[
+            "",
+            "registry.example",
+            "ftp://x",
+            "http:/x",
+            "http://",
+            "http://:80",
+            "http://x:",
+            "http://x:0",
+            "http://x:1:2",
+        ],
+        *["http://x:65536", "http://x y", "http://x/\n", "http://x/?token=s3cret", "http://x/#s3cret", "http://x/../y"],
+        *["http://user:s3cret@x", "http://s3cret%40x", "http://[::1", "http://[::1%25eth0]", "http://[1.2.3.4]"],
+        *["http://1.2.3", "http://x_y", "http://-x", "http://x/%zz", "http://x\\y", "http://ex\u00e4mple", "http://x."],
+        *["http://x/" + "y" * 3000],
+    ],
+)
+def test_what_is_no_registry(value: str) -> None:
+    """Anything but a plain http or https URL is refused, and what may be a secret is not in the message."""
+    with pytest.raises(BadInput) as raised:
+        parse_registry(value)
+    assert "s3cret" not in raised.value.message
+    assert raised.value.message.isprintable()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        ["--registry", "http://x", "--timeout", "0"],
+        ["--registry", "http://x", "--device-name", "a\nb"],
+        ["--registry", "http://x", "--device-type", ""],
+        ["--registry", "http://x", "--ca", "ca.pem"],
+        ["--registry", "https://x", "--client-key", "k.pem"],
+        ["--registry", "https://x", "--passphrase-file", "k.pem"],
+        ["--registry", "https://x", "--ca", ""],
+    ],
+)
+def test_wrong_usage(made: Made, options: list[str]) -> None:
+    """Options that mean nothing, or not together, are wrong usage."""
+    ran = run("register", UUID, *options, cwd=made.directory)
+    assert (ran.status, len(ran.error_lines)) == (2, 1), ran.err
+
+
+def test_a_device_must_be_whole(project: Path, devices: Path) -> None:
+    """What is not there is exit 4, what is not whole exit 1, and the registry hears of neither."""
+    assert run("device", "--uuid", "u1", cwd=project).status == 0
+    (devices / "u1" / "pkey.pem").write_bytes(b"")
+    with registry(OK) as asked:
+        absent = run("register", "u2", "--registry", url(asked), cwd=project)
+        broken = run("register", "u1", "--registry", url(asked), cwd=project)
+        unnamed = run("register", "--registry", url(asked), cwd=project)
+    assert (absent.status, broken.status, unnamed.status) == (4, 1, 2), absent.err + broken.err + unnamed.err
+    assert asked.requests == []
+
+
+def test_judging_is_of_what_is_said() -> None:
+    """A 4xx counts as success only where it says that this device is there."""
+
+    def state(status: int, body: str, content_type: str = "application/json") -> State | None:
+        try:
+            return judged(Reply(status, "", content_type, None, body.encode()))
+        except Failed:
+            return None
+
+    assert state(200, "") is state(204, "") is state(200, " \n") is state(201, "{}") is State.REGISTERED
+    assert state(409, "") is state(409, "{}") is state(400, "Device already registered") is State.THERE
+    assert state(422, '{"error": "device already exists"}') is State.THERE
+    assert state(400, "device name x already exists") is None
+    assert state(409, CONFLICT) is state(409, "registered to another device") is state(400, "{}") is None
+    assert state(401, "already registered") is state(404, "already exists") is state(101, "") is None
+
+
+def test_dry_run(made: Made, pki: Pki) -> None:
+    """The script needs no network to be printed, and run by bash it sends the same by curl."""
+    require(shutil.which("curl") is not None, "no curl")
+    with registry(OK, context=tls(pki, "direct")) as asked:
+        options = ["--ca", pem(pki, "root"), "--device-name", "it's 'mine'"]
+        there = f"https://localhost:{asked.port}"
+        printed = made.register(there, *options, "--dry-run")
+        assert (printed.status, asked.requests) == (0, []), printed.err
+        done = subprocess.run(
+            ["bash"], input=printed.out, cwd="/", capture_output=True, text=True, timeout=30, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert made.register(there, *options).status == 0
+    by_curl, by_tool = asked.requests
+    assert (by_curl.line, by_curl.body) == (by_tool.line, by_tool.body)
+    for header in ("content-type", "accept"):
+        assert by_curl.headers[header] == by_tool.headers[header]
+    document = json.loads(made.register(there, *options, "--dry-run", "--json").out)
+    assert (document["body"].encode(), document["script"]) == (by_tool.body, printed.out)
+
+
+def test_the_script_fails_as_well(made: Made) -> None:
+    """Where the registry refuses, the script of a dry-run fails."""
+    require(shutil.which("curl") is not None, "no curl")
+    with registry(answer("404 Not Found")) as asked:
+        printed = made.register(url(asked), "--dry-run")
+        done = subprocess.run(
+            ["bash"], input=printed.out, cwd="/", capture_output=True, text=True, timeout=30, check=False
+        )
+    assert (done.returncode, "404" in done.stderr, len(asked.requests)) == (1, True, 1)
