@@ -68,10 +68,10 @@ class Installed(NamedTuple):
 def install(order: InstallOrder, runner: Runner, destination: Destination) -> Installed:
     """Install the device. When this returns everything is there and right, as was found by looking at it again.
 
-    From the first move on an interrupting signal waits for the end; where this is one part of a longer run, see
-    ``interrupts.part``. Raises Unfit where the device or what belongs to it
-    is missing, where the destination is missing, cannot be written or has another identity; Failed where the device is
-    not whole or refused by openssl, the connection fails, or what is there is not what was sent.
+    From the first move on an interrupting signal waits for the end, in the main thread; where this is one part of a
+    longer run, see ``interrupts.part``. Raises Unfit where the device or what belongs to it is missing, where the
+    destination is missing, cannot be written or has another identity; Failed where the device is not whole or refused
+    by openssl, the connection fails, or what is there is not what was sent.
     """
     device = present_device(order.server, order.text, order.uuid)
     root_crt = _gateway_root(order, device)

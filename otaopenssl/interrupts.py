@@ -111,6 +111,10 @@ def check() -> None:
 
 
 def hold_for_good() -> None:
-    """From here on the run is finished rather than interrupted; raises ``Interrupted`` where a signal came before."""
+    """From here on the run is finished rather than interrupted; raises ``Interrupted`` where a signal came before.
+
+    It is for the main thread to say; in any other this only raises.
+    """
     check()
-    _state.is_deaf = True
+    if threading.current_thread() is threading.main_thread():
+        _state.is_deaf = True

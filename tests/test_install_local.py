@@ -2,14 +2,20 @@
 
 import json
 import os
+import signal
 import stat
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from otaopenssl import interrupts, scratch
 from otaopenssl.environment import environment
+from otaopenssl.errors import Interrupted
 from otaopenssl.ids import ServerName
 from otaopenssl.inside import opened_inside
 from otaopenssl.install import State, install_local
@@ -195,6 +201,45 @@ def test_making_directories(fleet: Fleet, tmp_path: Path, real_openssl: str) -> 
     check_installed(root / WHERE, fleet.device("u1"))
     modes = [stat.S_IMODE((root / name).stat().st_mode) for name in ("var", "var/sota", WHERE)]
     assert modes == [0o755, 0o755, 0o700]
+
+
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    """What signals did before is what they do after the test."""
+    numbers = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_from_several_threads(handlers: None, fleet: Fleet, tmp_path: Path, real_openssl: str) -> None:
+    """Devices may be installed at once from threads: none disturbs another, or keeps the run from being interrupted."""
+    runner = Runner(real_openssl, environment(ServerName("myservername")))
+
+    def installed(number: int) -> State:
+        order = fleet.order(Path("/var/sota/import"), ("u1", "u2")[number % 2])
+        return install_local(order, runner, tmp_path / str(number), is_making_directories=True).state
+
+    with interrupts.listening(), ThreadPoolExecutor(6) as pool:
+        assert set(pool.map(installed, range(24))) == {State.INSTALLED}
+        with pytest.raises(Interrupted):
+            signal.raise_signal(signal.SIGTERM)
+    for number in range(24):
+        check_installed(tmp_path / str(number) / WHERE, fleet.device(("u1", "u2")[number % 2]))
+
+
+def test_private_directories_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is being removed is taken for a dead run's by another at times, which does neither any harm."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def used(_number: int) -> bool:
+        with scratch.directory() as directory:
+            return directory.is_dir()
+
+    with ThreadPoolExecutor(6) as pool:
+        assert all(pool.map(used, range(600)))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_opened_inside(tmp_path: Path) -> None:
