@@ -1,13 +1,16 @@
-"""A CSR that was made elsewhere: what it asks for, and whether that is to be signed (PKCS#10, RFC 2986).
+"""A CSR that was made elsewhere: what it says and asks for (PKCS#10, RFC 2986).
 
 Its own signature only openssl can judge.
 """
 
 import base64
+import codecs
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from otaopenssl.der import (
+    INTEGER,
     OBJECT_IDENTIFIER,
     OCTET_STRING,
     SEQUENCE,
@@ -18,13 +21,10 @@ from otaopenssl.der import (
     elements,
     inside,
 )
-from otaopenssl.distinguished_name import common_names
-from otaopenssl.errors import BadInput, Error, Failed, quoted
-from otaopenssl.ids import DeviceUUID
-from otaopenssl.key_kind import key_kind, rsa_bits
+from otaopenssl.distinguished_name import common_names, other_values
+from otaopenssl.errors import BadInput
 from otaopenssl.outputs import pem_blocks
 
-FEWEST_RSA_BITS = 2048
 _LABELS = ("CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST")
 _ATTRIBUTES = 0xA0
 # PKCS#9 (RFC 2985), and Microsoft's own of the same form.
@@ -40,25 +40,22 @@ _NAMES = {
     bytes.fromhex("551d1e"): "nameConstraints",
     bytes.fromhex("551d23"): "authorityKeyIdentifier",
 }
+_BLANKS = re.compile(rb"[ \t\r]+$", re.MULTILINE)
 _HINT = "give a CSR (PKCS#10) in PEM or DER, as 'openssl req -new' makes one"
 
 
 class CertificateRequest(NamedTuple):
     """A CSR: as PEM of one block, whatever form it came in; each CN of its subject; its public key in DER.
 
-    ``asked`` names the extensions that it asks for and that no device gets.
+    ``other_names`` are what its subject holds besides; ``asked`` names the extensions that it asks for and that no
+    device gets.
     """
 
     pem: bytes
     common_names: tuple[str, ...]
+    other_names: tuple[str, ...]
     public_key: bytes
     asked: tuple[str, ...]
-
-    def warnings(self) -> list[str]:
-        """What is told of it besides faults."""
-        if not self.asked:
-            return []
-        return [f"the CSR asks for {', '.join(self.asked)}, which the certificate does not get"]
 
 
 def parse_request(content: bytes, shown: str) -> CertificateRequest:
@@ -68,44 +65,40 @@ def parse_request(content: bytes, shown: str) -> CertificateRequest:
     """
     der = _der(content, shown)
     try:
-        info, _, _ = inside(element(der), SEQUENCE)
+        parts = inside(element(der), SEQUENCE)
+        if parts and parts[0].tag == INTEGER:
+            raise _key_inside(shown)
+        info, _, _ = parts
         _, subject, public_key, *attributes = inside(info, SEQUENCE)
-        names = common_names(subject)
         elements(content_of(public_key, SEQUENCE))
-        asked = tuple(dict.fromkeys(_asked(attributes)))
+        return CertificateRequest(
+            _pem(der),
+            common_names(subject),
+            other_values(subject),
+            public_key.whole,
+            tuple(dict.fromkeys(_asked(attributes))),
+        )
     except ValueError as error:
-        raise BadInput(f"{shown} holds no CSR: {error}", hint=_HINT) from error
-    return CertificateRequest(_pem(der), names, public_key.whole, asked)
+        raise BadInput(f"{shown} holds no CSR", hint=_HINT) from error
 
 
-def request_faults(request: CertificateRequest, uuid: DeviceUUID, shown: str) -> list[Error]:
-    """Each reason why the CSR is not signed for this device; expected, then got."""
-    faults: list[Error] = []
-    if request.common_names != (uuid,):
-        got = quoted(", ".join(request.common_names)) if request.common_names else "none"
-        hint = "name the device by its CN, or have the CSR made with the device UUID as its CN"
-        faults.append(Failed(f"{shown}: expected CN {quoted(uuid)}, got {got}", hint=hint))
-    kind, bits = key_kind(request.public_key), rsa_bits(request.public_key)
-    expected = f"EC P-256 or P-384, RSA of {FEWEST_RSA_BITS} bits or more, or Ed25519"
-    hint = "have the device make a key of one of these kinds"
-    if kind == "RSA" and bits is not None and bits < FEWEST_RSA_BITS:
-        faults.append(Failed(f"{shown}: its key is too short: expected {expected}, got RSA of {bits} bits", hint=hint))
-    elif kind not in ("EC P-256", "EC P-384", "RSA", "Ed25519") or (kind == "RSA" and bits is None):
-        got = kind or "another algorithm or curve"
-        faults.append(Failed(f"{shown}: its key is of another kind: expected {expected}, got {got}", hint=hint))
-    return faults
+def _key_inside(shown: str) -> BadInput:
+    words = f"{shown} holds a private key, which has no place beside a CSR"
+    return BadInput(words, hint="leave the key where it was made, and give the CSR alone")
 
 
 def _der(content: bytes, shown: str) -> bytes:
     if b"PRIVATE KEY-----" in content:
-        words = f"{shown} holds a private key, which has no place beside a CSR"
-        raise BadInput(words, hint="leave the key where it was made, and give the CSR alone")
-    blocks = pem_blocks(content)
-    if not blocks and b"-----BEGIN" not in content:
+        raise _key_inside(shown)
+    if b"-----BEGIN" not in content:
         return content
-    if len(blocks) != 1 or blocks[0].label not in _LABELS or blocks[0].der is None:
+    # Mails and editors put such things there, and openssl reads over them.
+    blocks = pem_blocks(_BLANKS.sub(b"", content.removeprefix(codecs.BOM_UTF8)))
+    if len(blocks) != 1 or blocks[0].label not in _LABELS:
         labels = ", ".join(block.label for block in blocks) or "no whole block"
         raise BadInput(f"{shown} must hold one CSR, got {labels}", hint=_HINT)
+    if blocks[0].der is None:
+        raise BadInput(f"{shown} holds a CSR that is damaged, or has more than Base64 in it", hint=_HINT)
     return blocks[0].der
 
 

@@ -49,6 +49,20 @@ def inside(outer: Element, tag: int) -> list[Element]:
     return elements(content_of(outer, tag))
 
 
+def object_identifier(found: Element) -> str:
+    """An object identifier in numbers and dots (X.690, 8.19). Raises ValueError where the element is none."""
+    numbers, number = [], 0
+    for byte in content_of(found, OBJECT_IDENTIFIER):
+        number = number << 7 | byte & 0x7F
+        if byte < 0x80:
+            numbers.append(number)
+            number = 0
+    if not numbers:
+        raise ValueError("an object identifier of nothing")
+    first = min(numbers[0] // 40, 2)
+    return ".".join(map(str, (first, numbers[0] - 40 * first, *numbers[1:])))
+
+
 def _bounds(content: bytes, start: int) -> tuple[int, int, int]:
     """The tag of the element at ``start``, and where its content begins and ends."""
     if len(content) < start + 2:

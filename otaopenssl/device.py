@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple, Optional
 
 from otaopenssl import configs, serials, workbench
 from otaopenssl.account import Account
-from otaopenssl.errors import Failed
+from otaopenssl.errors import Error, Failed
 from otaopenssl.evidence import Evidence, kept, of_one
 from otaopenssl.ids import DeviceID, DeviceUUID, Identity
 from otaopenssl.interrupts import hold_for_good
@@ -84,7 +84,8 @@ def make_device(order: Order, launch: Launch, evidence: Evidence | None = None) 
 def _made(order: Order, launch: Launch, evidence: Evidence | None, account: Account) -> Made:
     server = order.server
     is_there = os.path.lexists(server.device_path(order.uuid))
-    found = [workbench.device_exists(server, order.uuid)] if is_there else []
+    found: list[Error] = [workbench.device_exists(server, order.uuid)] if is_there else []
+    found += [] if order.source is None else order.source.faults(order.uuid)
     issuance, runner = prepared(server, order.procedure, order.gateway, launch, source=order.source, found=found)
     if order.source is not None:
         _check_signature(order.source, runner, server)

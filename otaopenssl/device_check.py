@@ -108,9 +108,8 @@ class DeviceCheck:
     def _absent_keys(self, steps: Sequence[BoundStep]) -> frozenset[str]:
         """The files that it need not hold, since its keys are on the device alone."""
         recorded = self._standard.recorded
-        if not steps or (recorded is not None and self._uuid in recorded.keys_made_here):
-            return frozenset()
-        return absent_keys(self._standard.text, steps, self._names)
+        made_here = None if recorded is None else recorded.keys_made_here.get(self._uuid)
+        return absent_keys(self._standard.text, steps, self._names, lambda: made_here) if steps else frozenset()
 
     @property
     def certificate_path(self) -> str | None:

@@ -14,6 +14,11 @@ def common_names(name: Element) -> tuple[str, ...]:
     return tuple(value for kind, value in _attributes(name) if kind == _COMMON_NAME)
 
 
+def other_values(name: Element) -> tuple[str, ...]:
+    """The values of a name besides each CN. Raises ValueError where it is no name."""
+    return tuple(value for kind, value in _attributes(name) if kind != _COMMON_NAME)
+
+
 def compared_name(name: bytes) -> tuple[tuple[bytes, str], ...]:
     """A name in DER as it is compared: each attribute's kind and value, without regard to case, blanks and encoding.
 

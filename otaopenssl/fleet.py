@@ -252,7 +252,8 @@ class _Run:
             died = Failed(f"its worker has died: {error or type(error).__name__}", hint="run the command again")
             told = {} if block.part_path is None else written(block.part_path)
             outcomes = tuple(after_death(block, identity, died, told) for identity in block.identities)
-        self._not_makable += sum(one.result is Result.FAILED and one.identity in block.to_make for one in outcomes)
+        if self._order.csrs is None:  # what is wrong with some CSRs says nothing of the others
+            self._not_makable += sum(one.result is Result.FAILED and one.identity in block.to_make for one in outcomes)
         return outcomes
 
     def _judge(self) -> None:

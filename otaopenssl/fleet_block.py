@@ -19,7 +19,7 @@ from otaopenssl.interrupts import check
 from otaopenssl.issuance import Issuance, Made, issue
 from otaopenssl.layout import CERTIFICATE_NAME
 from otaopenssl.measured import certificate_digest
-from otaopenssl.present_device import whole_device
+from otaopenssl.present_device import named, whole_device
 from otaopenssl.record import Part
 from otaopenssl.recorded_keys import keys_made_here
 from otaopenssl.room import check_room
@@ -94,15 +94,18 @@ def make_block(block: Block) -> tuple[Outcome, ...]:
     return tuple(outcomes)
 
 
-def examined(issuance: Issuance, identity: Identity, made_here: Callable[[], set[str]] | None = None) -> Outcome:
+def examined(
+    issuance: Issuance, identity: Identity, made_here: Callable[[], Mapping[str, bool]] | None = None
+) -> Outcome:
     """What there is of a device of which something is there, by its files alone; ``made_here`` as in whole_device."""
     fetching, source = issuance.fetching, issuance.source
     more = () if fetching is None else fetching.steps(issuance.places(identity))
+    sought = identity
     if source is not None:
-        # Its keys are not looked for.
-        made_here = set
+        # CSRs tell no device ID, and keys are not looked for.
+        sought, made_here = named(issuance.server, issuance.text, identity.uuid), dict
     try:
-        found = whole_device(issuance.server, issuance.text, identity, issuance.ca.name, more, made_here)
+        found = whole_device(issuance.server, issuance.text, sought, issuance.ca.name, more, made_here)
     except Failed as error:
         return _not_whole(issuance, identity, error)
     if source is not None:
@@ -110,7 +113,7 @@ def examined(issuance: Issuance, identity: Identity, made_here: Callable[[], set
             source.check_made(identity.uuid, found.public_key)
         except Error as error:
             return not_made(identity, error)
-    return Outcome(identity, Result.THERE, found.issued)
+    return Outcome(sought, Result.THERE, found.issued)
 
 
 def lost_ground(issuance: Issuance) -> list[Error]:

@@ -13,7 +13,7 @@ from otaopenssl.durable import read_bounded
 from otaopenssl.errors import Error, Failed, Unfit, moment, quoted, raise_all, reason
 from otaopenssl.file_state import is_there, state_of
 from otaopenssl.layout import Server
-from otaopenssl.leaf import parse_leaf
+from otaopenssl.leaf import Leaf, is_same_key, parse_leaf
 from otaopenssl.output_rules import Written, written
 from otaopenssl.outputs import (
     CERTIFICATE,
@@ -39,13 +39,18 @@ _State = tuple[int, int, int]
 class FleetRoot(NamedTuple):
     """A fleet root CA that was examined.
 
-    ``report`` is openssl's of ca.crt; ``name`` its subject in DER, None where that is not DER; ``state`` tells the two
-    files from others that are put in their place later.
+    ``report`` is openssl's of ca.crt; ``name`` its subject and ``public_key`` its key in DER, None where that is not
+    DER; ``state`` tells the two files from others that are put in their place later.
     """
 
     report: CertificateReport
     name: bytes | None
+    public_key: bytes | None
     state: tuple[_State | None, ...]
+
+    def has_key(self, public_key: bytes) -> bool:
+        """Whether its key is this one (SubjectPublicKeyInfo in DER)."""
+        return self.public_key is not None and is_same_key(self.public_key, public_key)
 
     def check_unchanged(self, server: Server) -> None:
         """Raise Failed where ca.key or ca.crt is not the file any more that was examined."""
@@ -97,7 +102,9 @@ def examine(server: Server, runner: Runner | None) -> tuple[FleetRoot | None, li
             _check_pair(server, runner, text)
     except Error as problem:
         return None, [*problems, Unfit(problem.message, hint=problem.hint)]
-    return FleetRoot(report, _name(certificate), state), problems
+    leaf = _parsed(certificate)
+    name, public_key = (None, None) if leaf is None else (leaf.subject, leaf.public_key)
+    return FleetRoot(report, name, public_key, state), problems
 
 
 def require(server: Server, runner: Runner) -> CertificateReport:
@@ -126,9 +133,9 @@ def _state(path: Path) -> _State | None:
     return None if found is None else (found.inode, found.size, found.modified_ns)
 
 
-def _name(certificate: bytes) -> bytes | None:
+def _parsed(certificate: bytes) -> Leaf | None:
     try:
-        return parse_leaf(certificate).subject
+        return parse_leaf(certificate)
     except ValueError:
         return None
 

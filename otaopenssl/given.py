@@ -10,12 +10,14 @@ from otaopenssl.steps import Text
 class Given(NamedTuple):
     """The steps to carry out, and the files that are there before, by their paths as commands name them.
 
+    ``public_key`` is the device's in DER, where a stranger has made it.
     ``replaces`` are the files of the device whose place the new one is to take, by name; None where there is none.
     """
 
     text: Text
     files: Mapping[str, bytes]
     warnings: tuple[str, ...] = ()
+    public_key: bytes | None = None
     replaces: Mapping[str, bytes] | None = None
 
 

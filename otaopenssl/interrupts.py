@@ -84,6 +84,23 @@ def part() -> Iterator[None]:
     check()
 
 
+@contextmanager
+def tidying() -> Iterator[None]:
+    """Let the block run to its end after a signal has asked for the end: it takes back what was done, in bounded time.
+
+    In any other thread than the main one the block is as it is, as with ``held``.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    was_deaf = _state.is_deaf
+    _state.is_deaf = True
+    try:
+        yield
+    finally:
+        _state.is_deaf = was_deaf
+
+
 def check() -> None:
     """Raise ``Interrupted`` where a signal has asked for it, also if the exception of that time was lost.
 
@@ -94,6 +111,10 @@ def check() -> None:
 
 
 def hold_for_good() -> None:
-    """From here on the run is finished rather than interrupted; raises ``Interrupted`` where a signal came before."""
+    """From here on the run is finished rather than interrupted; raises ``Interrupted`` where a signal came before.
+
+    It is for the main thread to say; in any other this only raises.
+    """
     check()
-    _state.is_deaf = True
+    if threading.current_thread() is threading.main_thread():
+        _state.is_deaf = True

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple, Optional
 
 from otaopenssl import configs, fleet_root, serials, server_directory
 from otaopenssl.account import Account
-from otaopenssl.errors import Error, Failed, Unfit, raise_all
+from otaopenssl.errors import Error, Failed, Unfit, quoted, raise_all
 from otaopenssl.execution import Execution
 from otaopenssl.fleet_root import FleetRoot
 from otaopenssl.given import Given, Source
@@ -56,7 +56,11 @@ class Issuance(NamedTuple):
         """What there is of a device before its first step, and the steps that are carried out for it."""
         if self.source is None:
             return Given(self.text, {})
-        return self.source.given(self.text, self.places(identity))
+        given = self.source.given(self.text, self.places(identity))
+        if given.public_key is not None and self.ca.has_key(given.public_key):
+            words = f"device {quoted(identity.uuid)} has the key of ca.crt, by its CSR"
+            raise Failed(words, hint="have the device make a key of its own")
+        return given
 
     def places(self, identity: Identity) -> dict[str, str]:
         """The values of the places of device.sh."""

@@ -1,6 +1,6 @@
 """Of which kind a public key is, from its DER: those that a TLS gateway takes from a client have names here."""
 
-from otaopenssl.der import OBJECT_IDENTIFIER, SEQUENCE, element, elements
+from otaopenssl.der import OBJECT_IDENTIFIER, SEQUENCE, element, elements, object_identifier
 
 _EC = bytes.fromhex("2a8648ce3d0201")
 # RFC 5480; RFC 8446, 4.2.7: of the curves those that TLS 1.3 knows.
@@ -31,13 +31,30 @@ def key_kind(public_key: bytes) -> str | None:
     return _ALGORITHMS.get(name.content)
 
 
-def rsa_bits(public_key: bytes) -> int | None:
-    """The length of an RSA key's modulus in bits; None of a key that is not RSA's."""
+def described(public_key: bytes) -> str:
+    """The kind of a public key in words, also of one that ``key_kind`` has no name for: by its object identifiers."""
+    kind = key_kind(public_key)
+    if kind is not None:
+        return kind
     try:
-        _, bits = elements(element(public_key).content)
-        modulus, _ = elements(element(bits.content[1:]).content)
+        algorithm, *_ = elements(element(public_key).content)
+        name, *parameters = elements(algorithm.content)
+        if name.content != _EC:
+            return f"a key of algorithm {object_identifier(name)}"
+        if parameters and parameters[0].tag == OBJECT_IDENTIFIER:
+            return f"EC on curve {object_identifier(parameters[0])}"
     except ValueError:
-        return None
+        return "an unknown kind of key"
+    return "EC on a curve that is written out"
+
+
+def rsa_numbers(public_key: bytes) -> tuple[int, int] | None:
+    """The modulus and the exponent of an RSA key; None of a key that is not RSA's."""
     if key_kind(public_key) not in ("RSA", "RSA-PSS"):
         return None
-    return int.from_bytes(modulus.content, "big").bit_length()
+    try:
+        _, bits = elements(element(public_key).content)
+        modulus, exponent = (int.from_bytes(one.content, "big") for one in elements(element(bits.content[1:]).content))
+    except ValueError:
+        return None
+    return modulus, exponent

@@ -54,7 +54,7 @@ def leaf_warnings(report: CertificateReport, ca: CertificateReport) -> list[str]
             f"the certificate is valid until {report.not_after:%Y-%m-%d},"
             f" the fleet root CA only until {ca.not_after:%Y-%m-%d}: the device is refused from then on"
         )
-    if "," in report.subject:
+    if report.subject.replace(" = ", "=") != f"CN={''.join(report.common_names)}":
         warnings.append(
             f"the subject {quoted(report.subject)} has more than a CN; OTA Community Edition's gateway takes"
             " everything after 'CN=' as the device"

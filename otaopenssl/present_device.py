@@ -46,11 +46,15 @@ def present_device(server: Server, text: Text, uuid: DeviceUUID) -> PresentDevic
         words = f"no device {quoted(uuid)}: {quoted(server.shown(path))} is not there"
         raise Unfit(words, hint="see which there are: otaopenssl list")
     try:
-        device_id = naming_of(text).device_id(_names(path), uuid) or DeviceID(uuid)
-        return whole_device(server, text, Identity(uuid, device_id))
+        return whole_device(server, text, named(server, text, uuid))
     except Failed as error:
         words = f"{quoted(server.shown(path))} is not whole: {error.message}"
         raise Failed(words, hint=f"see all that is wrong: otaopenssl verify {uuid}") from error
+
+
+def named(server: Server, text: Text, uuid: DeviceUUID) -> Identity:
+    """The device of that UUID, with the device ID that the names of its files tell; without any the UUID."""
+    return Identity(uuid, naming_of(text).device_id(_names(server.device_path(uuid)), uuid) or DeviceID(uuid))
 
 
 def whole_device(
@@ -59,19 +63,21 @@ def whole_device(
     identity: Identity,
     ca_name: bytes | None = None,
     more: Sequence[BoundStep] = (),
-    made_here: Callable[[], set[str]] | None = None,
+    made_here: Callable[[], Mapping[str, bool]] | None = None,
 ) -> PresentDevice:
     """The device of that identity, whose directory is there.
 
     ``ca_name`` is as in ``check_whole``; ``more`` are steps beside the text's whose files must be there as well.
-    ``made_here`` tells the devices whose keys were made here, by default by the records. Raises Failed where it is not
-    whole.
+    ``made_here`` says of devices whether their keys were made here, by default by the records. Raises Failed where it
+    is not whole.
     """
     places = server.device_places(identity.uuid, identity.device_id)
     steps = [step.bind(places) for step in text.steps]
-    absent = absent_keys(text, steps, _names(server.device_path(identity.uuid)))
-    if absent and identity.uuid in (made_here() if made_here is not None else keys_made_here(server)):
-        absent = frozenset()
+
+    def is_made_here() -> bool | None:
+        return (keys_made_here(server) if made_here is None else made_here()).get(identity.uuid)
+
+    absent = absent_keys(text, steps, _names(server.device_path(identity.uuid)), is_made_here)
     steps += more
     outputs = read_outputs(steps, server.project_dir, {f"{places['device_dir']}/{name}" for name in absent})
     issued = check_whole(steps, outputs, identity.uuid, ca_name)
@@ -79,10 +85,13 @@ def whole_device(
     return PresentDevice(identity, server.device_path(identity.uuid), issued, KEY_NAME in files, files)
 
 
-def absent_keys(text: Text, steps: Sequence[BoundStep], names: Collection[str]) -> frozenset[str]:
-    """The names of files that a device does not hold whose keys are elsewhere: it holds its CSR and none of them.
+def absent_keys(
+    text: Text, steps: Sequence[BoundStep], names: Collection[str], is_made_here: Callable[[], bool | None]
+) -> frozenset[str]:
+    """The names of files that a device need not hold, since its keys are elsewhere: none where it holds one of them.
 
     ``steps`` are those of the text, bound for any device of that device ID; ``names`` are those in its directory.
+    ``is_made_here`` says whether its keys were made here; where nobody knows, None, the CSR in its directory tells.
     """
     try:
         part = from_request(text)
@@ -92,7 +101,11 @@ def absent_keys(text: Text, steps: Sequence[BoundStep], names: Collection[str]) 
     before = steps[: len(text.steps) - len(part.text.steps)]
     request = _name(steps[len(before)].value("-in") or "")
     others = {_name(output) for step in before for output in step.outputs} - {request}
-    return frozenset(others) if request in names and others.isdisjoint(names) else frozenset()
+    if not others.isdisjoint(names):
+        return frozenset()
+    made_here = is_made_here()
+    is_elsewhere = request in names if made_here is None else not made_here
+    return frozenset(others) if is_elsewhere else frozenset()
 
 
 def _names(path: Path) -> list[str]:

@@ -14,13 +14,13 @@ from otaopenssl.statement import LINES_NAME
 class Recorded(NamedTuple):
     """The digests of the certificates' DER by device, None standing for ca.crt; and those that are not settled yet.
 
-    ``last`` is the last one that is told of each; ``unsettled`` are of runs that go on. ``keys_made_here`` are the
-    devices whose keys a run has made.
+    ``last`` is the last one that is told of each; ``unsettled`` are of runs that go on. ``keys_made_here``
+    says of devices whether a run has made their keys.
     """
 
     last: dict[str | None, bytes]
     unsettled: set[tuple[str, bytes]]
-    keys_made_here: set[str]
+    keys_made_here: dict[str, bool]
 
 
 def recorded_certificates(server: Server) -> Recorded | None:
@@ -29,7 +29,7 @@ def recorded_certificates(server: Server) -> Recorded | None:
     Raises OSError or ValueError where one cannot be read.
     """
     last: dict[str | None, bytes] = {}
-    made_here: set[str] = set()
+    made_here: dict[str, bool] = {}
     if not any(record_dirs(server)):
         return None
     # Records that are not listed before are read once more, since their runs may go on meanwhile.

@@ -8,9 +8,12 @@ from otaopenssl.records import ordered_records
 from otaopenssl.statement import LINES_NAME
 
 
-def keys_made_here(server: Server) -> set[str]:
-    """The devices whose keys a run has made, by what the records tell. Raises Failed where one cannot be read."""
-    found: set[str] = set()
+def keys_made_here(server: Server) -> dict[str, bool]:
+    """For each device that the records tell of, whether a run has made its keys. Raises Failed where one is unreadable.
+
+    One that was signed from a CSR has its keys alone.
+    """
+    found: dict[str, bool] = {}
     try:
         for directory in ordered_records(server):
             if (directory / LINES_NAME).exists():
@@ -23,11 +26,7 @@ def keys_made_here(server: Server) -> set[str]:
     return found
 
 
-def take_in(line: RecordedLine, found: set[str]) -> None:
-    """Have ``found`` be the devices whose keys were made here, with what the next line of the records tells."""
-    if line.uuid is None or line.result != Result.MADE or line.is_key_made is None:
-        return
-    if line.is_key_made:
-        found.add(line.uuid)
-    else:
-        found.discard(line.uuid)
+def take_in(line: RecordedLine, found: dict[str, bool]) -> None:
+    """Have ``found`` say whose keys were made here, with what the next line of the records tells."""
+    if line.uuid is not None and line.result == Result.MADE and line.is_key_made is not None:
+        found[line.uuid] = line.is_key_made

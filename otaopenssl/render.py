@@ -1,4 +1,4 @@
-"""The tool's Jinja templates → the OpenSSL configuration files of a project, and pages of HTML.
+"""The tool's Jinja templates → configuration files, of OpenSSL in a project and of OTA clients, and pages of HTML.
 
 The configuration files read what differs from device to device from openssl's own environment
 (``$ENV::DEVICE_UUID``), so that one file serves every device and can be reviewed and pinned. Source: OTA Community
@@ -23,6 +23,20 @@ _NAMES = {
 
 def render_config(name: str) -> bytes:
     """The content of configuration file ``name`` (one of CONFIG_NAMES), the same at every call."""
+    return _plain(name, _NAMES)
+
+
+def render_client_configuration(name: str, directory: str, *, has_key: bool) -> bytes:
+    """The content of configuration file ``name`` of an OTA client that imports from ``directory``.
+
+    Where it ``has_key`` the private key is imported as well, else it says nothing of where that is. The directory is
+    of letters that stand for themselves in TOML.
+    """
+    return _plain(name, {"directory": directory, "prefix": directory.rstrip("/"), "has_key": has_key})
+
+
+def _plain(name: str, values: Mapping[str, object]) -> bytes:
+    """The text that template ``name`` makes of the values, which are the tool's own or were checked."""
     # Imported here because it costs a third of the program's start, and only the first run of a project renders.
     import jinja2
 
@@ -30,9 +44,10 @@ def render_config(name: str) -> bytes:
         loader=jinja2.FunctionLoader(_source),
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=False,
-        autoescape=False,  # noqa: S701 - the output is an OpenSSL configuration file, not HTML
+        trim_blocks=True,
+        autoescape=False,  # noqa: S701 - the output is a configuration file, not HTML
     )
-    return (environment.get_template(name + _SUFFIX).render(_NAMES) + "\n").encode("utf-8")
+    return (environment.get_template(name + _SUFFIX).render(values).rstrip("\n") + "\n").encode("utf-8")
 
 
 class Verbatim(str):

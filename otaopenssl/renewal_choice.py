@@ -54,7 +54,7 @@ def choose(server: Server, text: Text, uuids: Iterable[DeviceUUID], expiring: Se
             keyless.add(uuid)
     raise_all(problems)
     if keyless:
-        keyless -= keys_made_here(server)
+        keyless -= {uuid for uuid, is_made_here in keys_made_here(server).items() if is_made_here}
     # Told of where it is named is told enough.
     unsure = tuple(one for one in unknown if one.uuid not in chosen)
     return Choice(tuple(Identity(*one) for one in chosen.items()), frozenset(keyless), unsure)

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from otaopenssl.carried import check_carried
-from otaopenssl.certificate_request import parse_request, request_faults
+from otaopenssl.certificate_request import parse_request
 from otaopenssl.errors import Failed, Unfit, quoted, raise_all
 from otaopenssl.given import Given
 from otaopenssl.ids import DeviceID, DeviceUUID, Identity
 from otaopenssl.layout import Server
 from otaopenssl.present_device import PresentDevice, whole_device
+from otaopenssl.request_rules import request_faults, request_warnings
 from otaopenssl.signing_steps import Part, from_keys, from_request
 from otaopenssl.steps import Text, filled
 
@@ -48,7 +49,7 @@ class RenewalSource(NamedTuple):
                     f"have a CSR made by the new key, move the device's directory away: otaopenssl sign --uuid {uuid}"
                 )
                 raise Unfit(f"the key of {quoted(uuid)} is not made here, which '--new-key' asks for", hint=hint)
-            return Given(text, {}, (), found.files)
+            return Given(text, {}, replaces=found.files)
         part = from_keys(text) if found.has_key else from_request(text)
         return self._of_part(part, found, places)
 
@@ -58,19 +59,18 @@ class RenewalSource(NamedTuple):
     def _of_part(self, part: Part, found: PresentDevice, places: Mapping[str, str]) -> Given:
         paths = [filled(word, places) for word in part.given]
         files = {path: found.files[path.rpartition("/")[2]] for path in paths}
-        warnings: tuple[str, ...] = ()
-        if not found.has_key:
-            ((path, content),) = files.items()
-            shown = f"CSR {quoted(path)}"
-            request = parse_request(content, shown)
-            raise_all(request_faults(request, found.identity.uuid, shown))
-            warnings = tuple(request.warnings())
-        return Given(part.text, files, warnings, found.files)
+        if found.has_key:
+            return Given(part.text, files, replaces=found.files)
+        ((path, content),) = files.items()
+        shown = f"CSR {quoted(path)}"
+        request = parse_request(content, shown)
+        raise_all(request_faults(request, found.identity.uuid, shown))
+        return Given(part.text, files, request_warnings(request, shown), request.public_key, found.files)
 
     def _whole(self, text: Text, identity: Identity) -> PresentDevice:
         uuid = identity.uuid
         path = self.server.device_path(uuid)
-        made_here: set[str] = set() if uuid in self.keyless else {uuid}
+        made_here = {str(uuid): uuid not in self.keyless}
         try:
             if path.is_symlink():
                 raise Failed("it is a link, expected a directory", hint="put the directory itself there")

@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from otaopenssl.certificate_request import CertificateRequest, parse_request, request_faults
+from otaopenssl.certificate_request import CertificateRequest, parse_request
 from otaopenssl.durable import read_bounded
-from otaopenssl.errors import BadInput, Failed, Unfit, quoted, raise_all, reason
+from otaopenssl.errors import BadInput, Error, Failed, Unfit, quoted, raise_all, reason
 from otaopenssl.given import Given
 from otaopenssl.id_list import IDList
 from otaopenssl.ids import DeviceID, DeviceUUID, Identity, is_accepted, parse_device_uuid
 from otaopenssl.leaf import is_same_key
+from otaopenssl.request_rules import request_faults, request_warnings
 from otaopenssl.signing_steps import from_request
 from otaopenssl.steps import Text, filled
 
@@ -38,7 +39,12 @@ class OneRequest(NamedTuple):
         """The CSR in its place, and the steps from the signing on."""
         part = from_request(text)
         (word,) = part.given
-        return Given(part.text, {filled(word, places): self.request.pem}, tuple(self.request.warnings()))
+        files = {filled(word, places): self.request.pem}
+        return Given(part.text, files, request_warnings(self.request, self.shown), self.request.public_key)
+
+    def faults(self, uuid: DeviceUUID) -> list[Error]:
+        """Each reason why it is not signed for this device."""
+        return request_faults(self.request, uuid, self.shown)
 
     def check_made(self, uuid: DeviceUUID, public_key: bytes) -> None:
         """Raise Failed unless the device that is there was signed from this CSR, or from another of its key."""
@@ -69,7 +75,7 @@ class RequestDirectory(NamedTuple):
     def checked(self, uuid: DeviceUUID) -> OneRequest:
         """The device's CSR, found fit for it. Raises as ``given``."""
         found = self.of(uuid)
-        raise_all(request_faults(found.request, uuid, found.shown))
+        raise_all(found.faults(uuid))
         return found
 
     def check_made(self, uuid: DeviceUUID, public_key: bytes) -> None:
@@ -82,9 +88,9 @@ class RequestDirectory(NamedTuple):
             name = f"{uuid}{suffix}"
             try:
                 content = read_bounded(self.directory / name)
-            except FileNotFoundError:
-                continue
             except OSError as error:
+                if not os.path.lexists(self.directory / name):
+                    continue
                 words = f"CSR {quoted(name)} cannot be read: {reason(error)}"
                 raise Unfit(words, hint="check what it is, its owner and mode") from error
             shown = f"CSR {quoted(name)}"

@@ -76,4 +76,6 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path / _INNER_NAME)
     for name in (_LIFE_LOCK, f"{_LIFE_LOCK}.new"):
         (path / name).unlink(missing_ok=True)
-    path.rmdir()
+    # Another run that looked before the lock was gone takes it for a dead one's, and may come first.
+    with suppress(FileNotFoundError):
+        path.rmdir()

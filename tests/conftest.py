@@ -17,6 +17,7 @@ from otaopenssl.records import RECORDS_NAME
 
 if TYPE_CHECKING:
     from tests import seals
+    from tests.installations import Fleet
     from tests.servers import Pki
 
 CHECKOUT = Path(__file__).parent.parent
@@ -140,6 +141,16 @@ def project(_pristine: Path, tmp_path: Path) -> Iterator[Path]:
 def devices(project: Path) -> Path:
     """The devices directory of the project."""
     return project / "myservername" / "devices"
+
+
+@pytest.fixture(scope="session")
+def fleet(tmp_path_factory: pytest.TempPathFactory, _pristine: Path) -> "Fleet":
+    """A project with devices to install, which no test changes."""
+    from tests.installations import Fleet
+
+    project = tmp_path_factory.mktemp("fleet") / "project"
+    shutil.copytree(_pristine, project, symlinks=True)
+    return Fleet(project)
 
 
 @pytest.fixture(scope="session")

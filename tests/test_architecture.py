@@ -15,14 +15,15 @@ ROWS = [
     row.split()
     for row in """
 errors
-address departures der digest elf exchange expiry_plot file_state findings git_ignore git_index ids interrupts merkle
-questions resources shellwords statement strict_json
+address departures der digest elf exchange expiry_plot file_state findings git_ignore git_index ids interrupts login
+merkle questions resources shellwords statement strict_json
 registration registry wire
 approval cnf distinguished_name environment key_kind layout outputs render settings steps
 certificate_request chain complaints device_files durable given leaf leaf_rules output_rules id_list procedure providers
 signing_steps targets
-answer attempt carried room runner text_rules
-credentials git_tree locks measured page_file policy program reports request_source script signing stock texts
+answer attempt carried request_rules room runner text_rules
+credentials git_tree inside locks measured page_file policy program reports request_source script sftp_complaints
+signing stock texts
 wholeness
 registry_client registry_trust
 register register_script
@@ -32,13 +33,14 @@ belonging certificate_rules gateway_root_rules previous
 account approvers builds configs dsse file_system fleet_expiry fleet_root plan records recorded_lines
 recorded_keys scratch serials server_directory vouching workbench
 doctor_check execution materials present_device recovery
-differences doctor_ca doctor_keys doctor_openssl doctor_owners doctor_place doctor_server gateway_root permission record
+differences doctor_ca doctor_keys doctor_openssl doctor_owners doctor_place doctor_server gateway_root installed_files
+permission record
 renewal_choice renewal_source replacing
-rehearsal trials
-evidence gate gateway issuance proof server show statement_rules
-approve device doctor_texts fleet_block line_rules record_rules renew root seal_rules
+destination rehearsal trials
+evidence gate gateway image installed_identity issuance proof server sftp_batch show statement_rules
+approve device doctor_texts fleet_block install line_rules record_rules renew root seal_rules sftp
 fleet_summary
-device_script doctor fleet follow_up issued_list recorded_devices rehearse
+device_script doctor fleet follow_up install_script issued_list recorded_devices rehearse
 export
 audit fleet_script page_certificates recorded_certificates rehearse_script renewal_script
 device_check recorded_runs

@@ -249,7 +249,7 @@ def test_an_interrupt_late_in_a_run_takes_the_serial_file_back(project: Path, mo
 
 @pytest.mark.parametrize(
     ("module", "arguments", "count"),
-    [("configs", ["config", "render"], 6), ("texts", ["procedure", "export", "ota-connect-2019.7", "own"], 8)],
+    [("configs", ["config", "render"], 6), ("texts", ["procedure", "export", "ota-connect-2019.7", "own"], 9)],
 )
 def test_a_signal_while_files_are_written_finds_them_written(
     tmp_path: Path, module: str, arguments: list[str], count: int

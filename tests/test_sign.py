@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.certificates import encoded
 from tests.conftest import CHECKOUT, Ran, openssl, plain_names, require, run, tree, write_program
 from tests.csrs import KEYS, csr, csr_directory, key
 from tests.servers import Pki, nginx
@@ -260,7 +261,7 @@ def test_what_a_csr_asks_for_is_not_copied(project: Path, devices: Path, tmp_pat
     path = csr(tmp_path / "d1.csr", "CN=d1", asked=asked)
     ran = run("sign", str(path), "--uuid", "d1", cwd=project)
     assert ran.status == 0, ran.err
-    words = "the CSR asks for basicConstraints CA:TRUE, subjectAltName, which the certificate does not get"
+    words = f"CSR '{path}' asks for basicConstraints CA:TRUE, subjectAltName, which the certificate does not get"
     assert f"otaopenssl: warning: {words}\n" in ran.err
     text = certificate(devices, "d1", "-text")
     assert "Digital Signature" in text
@@ -275,10 +276,67 @@ def test_a_csr_that_asks_for_what_it_gets_is_not_warned_of(project: Path, tmp_pa
     assert (ran.status, "warning" in ran.err) == (0, False), ran.err
 
 
-def test_more_than_a_cn_is_warned_of(project: Path, tmp_path: Path) -> None:
-    """As of a device whose client.cnf names more."""
-    ran = run("sign", str(csr(tmp_path / "d1.csr", "O=maker", "CN=d1")), "--uuid", "d1", cwd=project)
+@pytest.mark.parametrize("names", [["O=maker", "CN=d1"], ["CN=d1", "+O=maker"]])
+def test_more_than_a_cn_is_warned_of(project: Path, tmp_path: Path, names: list[str]) -> None:
+    """As of a device whose client.cnf names more, wherever in the name it stands."""
+    ran = run("sign", str(csr(tmp_path / "d1.csr", *names)), "--uuid", "d1", cwd=project)
     assert (ran.status, "has more than a CN" in ran.err) == (0, True)
+
+
+@pytest.mark.parametrize("value", ["x/CN=victim", "cn=victim", "a\\, CN=victim", "\x1b[31m"])
+def test_what_may_pass_for_another_name_is_refused(project: Path, tmp_path: Path, value: str) -> None:
+    """OTA Community Edition's gateway looks for 'CN=' in the subject as one text; nor do controls get into it."""
+    before = tree(project)
+    ran = run("sign", str(csr(tmp_path / "d1.csr", f"O={value}", "CN=d1")), "--uuid", "d1", cwd=project)
+    assert (ran.status, "which may pass for another device" in ran.err, tree(project)) == (1, True, before), ran.err
+
+
+def public_rsa_csr(modulus: int, exponent: int) -> bytes:
+    """A CSR of CN=d1 in DER with an RSA key of these numbers; it is not signed."""
+
+    def integer(number: int) -> bytes:
+        return encoded(0x02, number.to_bytes(number.bit_length() // 8 + 1, "big"))
+
+    key_bits = encoded(0x03, b"\0" + encoded(0x30, integer(modulus) + integer(exponent)))
+    algorithm = encoded(0x30, bytes.fromhex("06092a864886f70d0101010500"))
+    name = encoded(0x30, encoded(0x31, encoded(0x30, bytes.fromhex("0603550403") + encoded(0x0C, b"d1"))))
+    info = encoded(0x30, integer(0) + name + encoded(0x30, algorithm + key_bits) + b"\xa0\x00")
+    signed_by = encoded(0x30, bytes.fromhex("06092a864886f70d01010b0500"))
+    return encoded(0x30, info + signed_by + encoded(0x03, b"\0" * 257))
+
+
+@pytest.mark.parametrize(
+    ("modulus", "exponent"), [(2**2047 + 1, 1), (2**2047 + 1, 65536), (2**2047, 65537), (2**2047 + 1, 2**256 + 1)]
+)
+def test_rsa_keys_that_keep_no_secret_are_refused(project: Path, modulus: int, exponent: int) -> None:
+    """With an exponent of 1 anybody can sign for the device; others are no RSA."""
+    ran = sign_from_input(public_rsa_csr(modulus, exponent), "--uuid", "d1", cwd=project)
+    assert (ran.status, "its RSA key is none that keeps a secret" in ran.err) == (1, True), ran.err
+    ran = sign_from_input(public_rsa_csr(2**2047 + 1, 65537), "--uuid", "d1", cwd=project)
+    assert "its RSA key" not in ran.err
+
+
+def test_the_key_of_the_ca_is_refused(project: Path, devices: Path, tmp_path: Path) -> None:
+    """Whoever has it needs no certificate of a device."""
+    ran = run("sign", str(csr(tmp_path / "d1.csr", "CN=d1", key_path=devices / "ca.key")), "--uuid", "d1", cwd=project)
+    assert (ran.status, "device 'd1' has the key of ca.crt" in ran.err) == (1, True)
+    assert not (devices / "d1").exists()
+
+
+def test_a_csr_that_was_moved_away_is_told_alone(project: Path, devices: Path, tmp_path: Path) -> None:
+    """The record tells that the keys were never here."""
+    run("sign", str(csr(tmp_path / "d1.csr", "CN=d1")), "--uuid", "d1", cwd=project)
+    (devices / "d1" / "d1.csr").unlink()
+    found = json.loads(run("verify", "d1", "--json", cwd=project).out)["findings"]
+    assert [one["finding"] for one in found if one["code"] == "file-missing"] == ["d1.csr is missing"]
+
+
+def test_what_mails_and_editors_leave_in_a_file_does_no_harm(project: Path, devices: Path, tmp_path: Path) -> None:
+    """A byte order mark and blanks at the ends of lines, which openssl reads over as well."""
+    content = csr(tmp_path / "d1.csr", "CN=d1").read_bytes()
+    ran = sign_from_input(b"\xef\xbb\xbf" + content.replace(b"\n", b" \r\r\n"), "--uuid", "d1", cwd=project)
+    assert ran.status == 0, ran.err
+    assert (devices / "d1" / "d1.csr").read_bytes() == content
 
 
 def test_a_text_that_would_copy_is_refused(project: Path, tmp_path: Path) -> None:
@@ -471,6 +529,25 @@ def test_other_files_in_the_directory(project: Path, tmp_path: Path, name: str, 
     assert (ran.status, words in ran.err, tree(project)) == (2, True, before)
 
 
+def test_many_bad_csrs_keep_no_good_one_from_being_signed(project: Path, devices: Path, tmp_path: Path) -> None:
+    """However many stand before it, and how often it is tried."""
+    directory = csr_directory(tmp_path / "csrs", ["z"])
+    for number in range(40):
+        (directory / f"a{number}.csr").write_text("bad\n")
+    ran = run("fleet", "--csrs", str(directory), cwd=project)
+    assert (ran.status, "40 of 41 devices failed" in ran.err, "not tried" in ran.err) == (5, True, False)
+    assert (devices / "z" / "client.pem").exists()
+
+
+def test_a_device_that_was_signed_under_another_id_is_there(project: Path, tmp_path: Path) -> None:
+    """Names of CSRs tell no device ID."""
+    directory = csr_directory(tmp_path / "csrs", ["d1"])
+    arguments = ["--uuid", "d1", "--device-id", "body-7"]
+    assert run("sign", str(directory / "d1.csr"), *arguments, cwd=project).status == 0
+    ran = run("fleet", "--csrs", str(directory), cwd=project)
+    assert (ran.status, "1 there already" in ran.err) == (0, True), ran.err
+
+
 def test_directories_that_hold_no_csrs(project: Path, tmp_path: Path) -> None:
     """One that is empty, is not there, or is a file: exit 4; with another list of devices: exit 2."""
     (tmp_path / "empty").mkdir()
@@ -478,6 +555,7 @@ def test_directories_that_hold_no_csrs(project: Path, tmp_path: Path) -> None:
         ran = run("fleet", "--csrs", name, cwd=project)
         assert (ran.status, len(ran.error_lines)) == (4, 1), name
     assert run("fleet", "--csrs", "../empty", "--count", "2", cwd=project).status == 2
+    assert run("fleet", "--csrs", "", cwd=project).status == 2
 
 
 @pytest.mark.parametrize("style", ["guide", "argv"])

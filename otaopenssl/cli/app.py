@@ -32,6 +32,7 @@ _COMMANDS = {
     "list": ("overview_commands", "list_devices"),
     "doctor": ("overview_commands", "doctor"),
     "report": ("overview_commands", "report"),
+    "install": ("install_command", "install"),
     "register": ("delivery_commands", "register"),
     "export": ("delivery_commands", "export"),
     "approve": ("text_commands", "approve"),

@@ -145,6 +145,8 @@ def _order(running: Running, asking: Asking, options: FleetOptions) -> Iterator[
 
 def _contradictions(running: Running, options: FleetOptions) -> list[Error]:
     problems: list[Error] = []
+    if options.csrs == "":
+        problems.append(BadInput("'--csrs' names no directory", hint="give '--csrs DIR'"))
     named = {"--count": options.quantity, "--ids": options.ids, "--csrs": options.csrs}
     given = [quoted(option) for option, value in named.items() if value is not None]
     if len(given) != 1:

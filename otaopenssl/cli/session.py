@@ -71,10 +71,15 @@ def program(place: Place) -> str | None:
 
 def launcher(running: Running, server: Server, uuid: DeviceUUID | None = None) -> Launch:
     """What finds and tries this run's openssl program when it is called. It then raises Unfit where there is none."""
-    on_finish = _show_finished if running.verbose else _ignore
+    on_finish = telling(running)
     variables = environment(server.name, uuid)
     here = project_dir(running.place)
     return lambda: launch(running.place.openssl, _search_path(), variables, on_finish, here)
+
+
+def telling(running: Running) -> Callable[[Finished], None]:
+    """What is told of each command that has run: itself and its time, or nothing."""
+    return _show_finished if running.verbose else _ignore
 
 
 def program_for_script(place: Place) -> str | None:

@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-from otaopenssl.certificate_request import CertificateRequest, parse_request, request_faults
+from otaopenssl.certificate_request import CertificateRequest, parse_request
 from otaopenssl.cli import session
 from otaopenssl.cli.defaults import Defaults
 from otaopenssl.cli.issuing_device import device_order, issue
@@ -25,9 +25,10 @@ def sign(running: Running, asking: Asking, csr: str, *, uuid: str | None, device
         raise BadInput("no device is named", hint="give '--uuid UUID', which must be the CN of the CSR")
     order = device_order(running, asking, uuid, device_id)
     shown = "standard input" if csr == _STANDARD_STREAM else f"CSR {quoted(csr)}"
-    request = _request(csr, session.project_dir(running.place), shown)
-    raise_all(request_faults(request, order.uuid, shown))
-    issue(running, order._replace(source=OneRequest(request, shown)), "sign")
+    source = OneRequest(_request(csr, session.project_dir(running.place), shown), shown)
+    if running.dry_run:
+        raise_all(source.faults(order.uuid))
+    issue(running, order._replace(source=source), "sign")
 
 
 def _request(csr: str, project_dir: Path, shown: str) -> CertificateRequest:

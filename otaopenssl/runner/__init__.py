@@ -1,6 +1,6 @@
-"""openssl processes: started without a shell, in an environment built from nothing, judged and bounded.
+"""Processes: started without a shell, in an environment built from nothing, judged and bounded.
 
-The only place for subprocess.
+Most are of openssl. The only place for subprocess.
 """
 
 import signal
@@ -18,7 +18,7 @@ from otaopenssl.questions import Question
 from otaopenssl.runner.pipeline import Argv, Finished, Flooded, Pipeline, TimedOut
 from otaopenssl.shellwords import shell_joined
 
-__all__ = ["STEP_SECONDS", "Finished", "Flooded", "Runner", "TimedOut", "describe_statuses", "failure"]
+__all__ = ["STEP_SECONDS", "Client", "Finished", "Flooded", "Runner", "TimedOut", "describe_statuses", "failure"]
 
 STEP_SECONDS = 60.0
 
@@ -99,6 +99,45 @@ class Runner(NamedTuple):
     ) -> Finished:
         """The answer to one of the tool's own questions about the file at ``path`` and what else it asks about."""
         return self.run([question.argv(file=str(path), **asked)], cwd=cwd, stdin=stdin)
+
+
+class Client(NamedTuple):
+    """Runs a program of the user's own that talks to a server, such as sftp: one that is not openssl.
+
+    ``program`` is its absolute path, ``environment`` the whole of its environment. It writes no file larger than
+    ``largest_file`` bytes, and what it makes is private; ``on_finish`` is as in ``Runner``.
+    """
+
+    program: str
+    environment: Mapping[str, str]
+    largest_file: int
+    on_finish: Callable[[Finished], None] = lambda _finished: None
+
+    def run(self, command: Argv, *, cwd: Path, stdin: bytes, seconds: float) -> Finished:
+        """What came of the command, whatever its exit status. It ends with this process, and so do its children.
+
+        Raises as ``Runner.run``; Flooded also where it was ended for making too large a file.
+        """
+        check()
+        started = time.monotonic()
+        with Pipeline(stdin) as pipeline:
+            pipeline.start(
+                command,
+                executable=self.program,
+                cwd=cwd,
+                environment=self.environment,
+                umask=0o077,
+                is_bound=True,
+                largest_file=self.largest_file,
+            )
+            statuses = pipeline.wait(started + seconds, seconds)
+            stdout, stderr = pipeline.captured()
+        finished = Finished([command], statuses, stdout, stderr, time.monotonic() - started)
+        self.on_finish(finished)
+        if -signal.SIGXFSZ in statuses:
+            words = f"'{command[0]}' made a file of more than {self.largest_file} bytes"
+            raise Flooded(words, hint="check what it was given")
+        return finished
 
 
 def describe_statuses(finished: Finished) -> str:

@@ -105,10 +105,12 @@ class Pipeline:
         umask: int = -1,
         stdout: int | None = None,
         is_bound: bool = False,
+        largest_file: int | None = None,
     ) -> None:
         """Start the next process; ``stdout`` is a descriptor for what it prints, where nobody is to read it.
 
-        One that ``is_bound`` ends with this process, even where that is killed; as long as that has one thread.
+        One that ``is_bound`` ends with this process, even where that is killed; as long as that has one thread. One
+        that makes a file of more than ``largest_file`` bytes is ended by SIGXFSZ.
         """
         self._commands.append(command)
         before = self._output
@@ -138,6 +140,8 @@ class Pipeline:
                 if self._output is not None:
                     self._output.writing.close()
             self._processes.append(process)
+            if largest_file is not None:
+                _limit_files(process.pid, largest_file)
 
     def wait(self, deadline: float, seconds: float) -> tuple[int, ...]:
         """The exit statuses, once every process has ended and closed what it wrote to."""
@@ -232,6 +236,14 @@ def _wait_for_end(process: "subprocess.Popen[bytes]", seconds: float) -> None:
         poller.poll(math.ceil(seconds * 1000))
     finally:
         os.close(descriptor)
+
+
+def _limit_files(process_id: int, largest: int) -> None:
+    """Have the kernel end a process that makes a file of more bytes; set from outside, after it has started."""
+    import resource
+
+    with suppress(ProcessLookupError):
+        resource.prlimit(process_id, resource.RLIMIT_FSIZE, (largest, largest))
 
 
 def _ending_with_parent() -> Callable[[], None]:
