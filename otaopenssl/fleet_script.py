@@ -1,7 +1,7 @@
 """The dry-run of a fleet: a bash script that makes its devices one after another, by the same lines."""
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Protocol
 
 from otaopenssl import configs
 from otaopenssl.device import Order
@@ -9,7 +9,6 @@ from otaopenssl.device_script import ca_lines, making_body
 from otaopenssl.environment import environment
 from otaopenssl.fleet import FleetOrder
 from otaopenssl.ids import Identity
-from otaopenssl.register_script import Registering
 from otaopenssl.script import Body, Line, Script, Style, device_exports, device_names, here_documents, step_document
 
 # A device that fails leaves nothing, and does not keep the others from being made. A subshell in a condition would
@@ -27,6 +26,16 @@ _CLOSING = (
 _MARK = "EOF"
 
 
+class Follower(Protocol):
+    """What follows each device in the script, by a shell function that is defined once."""
+
+    def function_lines(self) -> list[str]:
+        """The function."""
+
+    def device_lines(self) -> list[str]:
+        """Lines that call it for the device of the guide's variables, and count what failed."""
+
+
 class FleetScript(NamedTuple):
     """What a dry-run shows of a fleet: in the guide's style a loop over the IDs, bound each device for itself.
 
@@ -35,7 +44,7 @@ class FleetScript(NamedTuple):
 
     order: FleetOrder
     program: str | None
-    registering: Registering | None = None
+    following: Sequence[Follower] = ()
 
     def text_in(self, style: Style) -> str:
         """The script in that style, with a newline at its end."""
@@ -54,7 +63,7 @@ class FleetScript(NamedTuple):
         body: Body = [
             *ca_lines(),
             *here_documents(rendered),
-            *([] if self.registering is None else self.registering.function_lines()),
+            *(line for one in self.following for line in one.function_lines()),
             "failed=0",
             # What is written down of each device differs where its CSR is from elsewhere.
             *(self._loop() if style == "guide" and order.csrs is None else self._each()),
@@ -86,7 +95,7 @@ class FleetScript(NamedTuple):
 
     def _made(self, identity: Identity) -> Body:
         make_directory, *others = making_body(self._device(identity))
-        after = [] if self.registering is None else self.registering.device_lines()
+        after = [line for one in self.following for line in one.device_lines()]
         return [*_OPENING, make_directory, _OPENED, *others, *_CLOSING, *after]
 
     def _device(self, identity: Identity) -> Order:

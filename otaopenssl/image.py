@@ -95,7 +95,7 @@ class ImageDirectory:
                 inside = opened_inside(self._root, self._inner, is_making=self._is_making)
                 directory = stack.enter_context(inside)
             except FileNotFoundError as error:
-                hint = f"have it made in the image first, which this does not do: mkdir -p {self.shown}"
+                hint = f"have it made in the image first: mkdir -p {self.shown}; '--directory /' is the root itself"
                 raise Unfit(f"{shown} is not there", hint=hint) from error
             except OSError as error:
                 hint = "check the directories and links that lead to it, their owners and modes"

@@ -19,10 +19,9 @@ _LONGEST_NAME = 200
 _CONFLICT = 409
 # Of these the answer alone is known: who asks, and where, was wrong.
 _NOT_ABOUT_DEVICES = frozenset({401, 403, 404, 405, 407})
-_ANOTHER_HAS_IT = re.compile(
-    r"conflicting_device|already in use|in use by|another device|other device|\bname\b[^.{}]{0,40}\balready",
-    re.IGNORECASE,
-)
+_ANOTHER_HAS_IT = re.compile(r"in use by|another device|other device|\bname\b[^.{}]{0,40}\balready", re.IGNORECASE)
+# Said of a device that is there, and of another one that has its name.
+_IN_USE = re.compile(r"conflicting_device|already in use", re.IGNORECASE)
 _IS_THERE = re.compile(r"already[ _-](?:registered|exists?|there|present|created)", re.IGNORECASE)
 _HINTS = {
     401: "the registry wants to know who asks: '--client-cert FILE', or ask its operator",
@@ -128,10 +127,11 @@ def judged(reply: Reply) -> State:
     if 300 <= reply.status <= 399:
         raise _redirected(reply)
     if 400 <= reply.status <= 499 and reply.status not in _NOT_ABOUT_DEVICES and not reply.is_page:
-        if _ANOTHER_HAS_IT.search(reply.text):
+        says_there = _IS_THERE.search(reply.text)
+        if _ANOTHER_HAS_IT.search(reply.text) or (_IN_USE.search(reply.text) and not says_there):
             words = f"answered {reply.shown()}: another device has its ID, its name or its UUID"
             raise Failed(words, hint="look it up in the registry; '--device-name NAME' gives this one another name")
-        if reply.status == _CONFLICT or _IS_THERE.search(reply.text):
+        if reply.status == _CONFLICT or says_there:
             return State.THERE
     hint = "try again later, or ask the registry's operator" if reply.is_server_fault else "see what the registry says"
     raise Failed(f"answered {reply.shown()}", hint=_HINTS.get(reply.status, hint))

@@ -40,7 +40,7 @@ destination rehearsal trials
 evidence gate gateway image installed_identity issuance proof server sftp_batch show statement_rules
 approve device doctor_texts fleet_block install line_rules record_rules renew root seal_rules sftp
 fleet_summary
-device_script doctor fleet follow_up install_script issued_list recorded_devices rehearse
+device_script doctor fleet follow_up install_script issued_list local_installs recorded_devices rehearse
 export
 audit fleet_script page_certificates recorded_certificates rehearse_script renewal_script
 device_check recorded_runs

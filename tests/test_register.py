@@ -461,6 +461,7 @@ def test_judging_is_of_what_is_said() -> None:
     assert state(200, "") is state(204, "") is state(200, " \n") is state(201, "{}") is State.REGISTERED
     assert state(409, "") is state(409, "{}") is state(400, "Device already registered") is State.THERE
     assert state(422, '{"error": "device already exists"}') is State.THERE
+    assert state(409, CONFLICT.replace("deviceId or deviceName is already in use", "already exists")) is State.THERE
     assert state(400, "device name x already exists") is None
     assert state(409, CONFLICT) is state(409, "registered to another device") is state(400, "{}") is None
     assert state(401, "already registered") is state(404, "already exists") is state(101, "") is None

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from otaopenssl.cli.image_options import images_of
 from otaopenssl.cli.options import (
     PATHS,
     Asking,
@@ -75,6 +76,23 @@ def fleet(
     ca: RegistryCA = None,
     client_cert: ClientCertificate = None,
     client_key: ClientKey = None,
+    install_local: Annotated[
+        str | None,
+        typer.Option(
+            "--install-local",
+            metavar="DIR",
+            autocompletion=PATHS,
+            help="Install each device as it finishes, as 'otaopenssl install --local DIR/UUID' does.",
+        ),
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            "--directory",
+            metavar="TARGET",
+            help="With --install-local: where the OTA client imports from.  [default: /var/sota/import]",
+        ),
+    ] = None,
     gateway: GatewayAddress = None,
     credentials: CredentialsPath = None,
     port: Port = None,
@@ -103,7 +121,9 @@ def fleet(
     from otaopenssl.cli import issuing_fleet
 
     registry = registry_of(register, ca, client_cert, client_key)
+    images = images_of(install_local, target)
     place = context.obj.narrowed(directory, openssl)
     running = Running(place, server_name, procedure, dry_run, style, json, seal=seal_of(seal, passphrase_file))
     asking = Asking(gateway, credentials, port, tuple(pin or ()), timeout)
-    issuing_fleet.fleet(running, asking, issuing_fleet.FleetOptions(count, ids, csrs, jobs, out, fail_fast, registry))
+    options = issuing_fleet.FleetOptions(count, ids, csrs, jobs, out, fail_fast, registry, images)
+    issuing_fleet.fleet(running, asking, options)

@@ -5,27 +5,46 @@ from collections.abc import Callable, Sequence
 from otaopenssl.cli import registering, terminal
 from otaopenssl.cli.progress import progress
 from otaopenssl.cli.registry_options import RegistryOptions
+from otaopenssl.environment import environment
 from otaopenssl.errors import Error, Failed, Interrupted
 from otaopenssl.fleet_block import Outcome
 from otaopenssl.fleet_summary import Summary
 from otaopenssl.follow_up import Following, FollowUp
 from otaopenssl.interrupts import part
 from otaopenssl.layout import Server
+from otaopenssl.local_installs import LocalInstaller, LocalInstalls
 from otaopenssl.register import Registrar
+from otaopenssl.runner import Runner
 
 
-def followed(registry: RegistryOptions, server: Server) -> "Followed":
+def followed(
+    registry: RegistryOptions | None, installs: LocalInstalls | None, program: str, server: Server
+) -> "Followed":
     """What the options have follow, once all that it takes was found usable. Raises BadInput or Unfit."""
-    registrar = Registrar(registering.client(registry, server.project_dir), server)
-    return Followed([FollowUp("registered", registrar)], registrar.warnings)
+    follow_ups: list[FollowUp] = []
+    warnings: list[list[str]] = []
+    if installs is not None:
+        installer = LocalInstaller(installs, Runner(program, environment(server.name)))
+        follow_ups.append(FollowUp("installed", installer))
+        warnings.append(installer.warnings)
+    if registry is not None:
+        registrar = Registrar(registering.client(registry, server.project_dir), server)
+        follow_ups.append(FollowUp("registered", registrar))
+        warnings.append(registrar.warnings)
+    return Followed(follow_ups, warnings)
 
 
 class Followed:
-    """A fleet's follow-ups: what is shown of them, and how they end the run; ``warnings`` may still become more."""
+    """A fleet's follow-ups: what is shown of them, and how they end the run."""
 
-    def __init__(self, follow_ups: Sequence[FollowUp], warnings: Sequence[str]) -> None:
-        self.warnings = warnings
+    def __init__(self, follow_ups: Sequence[FollowUp], warnings: Sequence[Sequence[str]]) -> None:
+        self._warnings = warnings
         self._following = Following(follow_ups)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is to be known of the devices, so far."""
+        return [warning for told in self._warnings for warning in told]
 
     @property
     def failed(self) -> int:

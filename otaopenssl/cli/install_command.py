@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from otaopenssl.cli.image_options import DEFAULT_DIRECTORY
 from otaopenssl.cli.options import (
     DEVICES,
     PATHS,
@@ -49,7 +50,7 @@ def install(
             metavar="TARGET",
             help="Where the OTA client imports from, on the device; it must be there.",
         ),
-    ] = "/var/sota/import",
+    ] = DEFAULT_DIRECTORY,
     gateway: Annotated[
         str | None,
         typer.Option(

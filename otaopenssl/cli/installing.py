@@ -10,6 +10,7 @@ from otaopenssl.address import parse_gateway_url
 from otaopenssl.cli import gating, session, terminal
 from otaopenssl.cli.defaults import Defaults
 from otaopenssl.cli.fetching import parse_seconds
+from otaopenssl.cli.image_options import ImageOptions
 from otaopenssl.cli.options import Asking, Running
 from otaopenssl.credentials import Credentials
 from otaopenssl.digest import sha256
@@ -19,9 +20,11 @@ from otaopenssl.install import Installed, InstallOrder
 from otaopenssl.install_script import InstallScript
 from otaopenssl.installed_files import Configuration
 from otaopenssl.layout import Server
+from otaopenssl.local_installs import LocalInstalls
 from otaopenssl.login import SSH_PORT, parse_directory, parse_login, parse_ssh_port
 from otaopenssl.runner import Client
 from otaopenssl.sftp import LARGEST_FILE, RemoteDirectory, SshOptions
+from otaopenssl.steps import Text
 
 # All that ssh gets of the environment, with LC_ALL=C: who the user is, the agent, and where proxies are found.
 _VARIABLES = ("HOME", "USER", "LOGNAME", "SSH_AUTH_SOCK", "PATH")
@@ -98,7 +101,7 @@ def _order(running: Running, options: Installing, defaults: Defaults) -> Install
         problems.append(BadInput(words, hint="give both for a config.toml of OTA Community Edition"))
     url = ""
     try:
-        url = _url(here, options, defaults)
+        url = gateway_url(here, options.gateway, options.credentials, defaults)
     except Error as problem:
         problems.append(problem)
     raise_all(problems)
@@ -128,14 +131,14 @@ def _place_problems(options: Installing) -> list[Error]:
     return problems + session.refusals(checks)
 
 
-def _url(here: Path, options: Installing, defaults: Defaults) -> str:
-    """The URL that gateway.url is to hold. Raises BadInput and Unfit."""
-    if options.gateway is not None and options.credentials is not None:
+def gateway_url(here: Path, gateway: str | None, credentials: str | None, defaults: Defaults) -> str:
+    """The URL that gateway.url is to hold, by the options or what they default to. Raises BadInput and Unfit."""
+    if gateway is not None and credentials is not None:
         raise BadInput("'--gateway' and '--credentials' both name a gateway", hint=_GATEWAY_HINT)
-    if options.credentials is not None:
-        return Credentials(here / options.credentials, options.credentials).url()
-    asking = defaults.asking(Asking(options.gateway, None, None, (), None))
-    what = "gateway" if asking.gateway == options.gateway else "gateway of otaopenssl.toml"
+    if credentials is not None:
+        return Credentials(here / credentials, credentials).url()
+    asking = defaults.asking(Asking(gateway, None, None, (), None))
+    what = "gateway" if asking.gateway == gateway else "gateway of otaopenssl.toml"
     text = asking.gateway
     if text is None:
         what, text = "variable device_gateway", os.environ.get("device_gateway")  # noqa: SIM112 - the guide's own name
@@ -190,3 +193,16 @@ def _tell(found: Installed, running: Running) -> None:
     names = ", ".join(file.name for file in found.files)
     terminal.note(f"{names}: {found.state.value}")
     terminal.result(found.place)
+
+
+def image_problems(options: ImageOptions) -> list[Error]:
+    """What is wrong with the options, by themselves."""
+    problems = session.refusals([(parse_directory, options.directory)])
+    if not options.root or "\0" in options.root:
+        problems.append(BadInput(f"--install-local {quoted(options.root)} is no directory", hint="name a directory"))
+    return problems
+
+
+def local_installs(options: ImageOptions, server: Server, text: Text, url: str) -> LocalInstalls:
+    """Where the devices of a fleet go, by options that were found right."""
+    return LocalInstalls(server, text, url, (server.project_dir / options.root).resolve(), options.directory)

@@ -30,7 +30,9 @@ from otaopenssl.request_source import RequestDirectory, request_ids
 if TYPE_CHECKING:
     # Most fleets have nothing follow, and what that takes would be a part of their time.
     from otaopenssl.cli.following_fleet import Followed
-    from otaopenssl.register_script import Registering
+    from otaopenssl.cli.image_options import ImageOptions
+    from otaopenssl.fleet_script import Follower
+    from otaopenssl.local_installs import LocalInstalls
 
 
 class FleetOptions(NamedTuple):
@@ -43,6 +45,11 @@ class FleetOptions(NamedTuple):
     out: str | None
     fail_fast: bool
     registry: RegistryOptions | None = None
+    images: Optional["ImageOptions"] = None
+
+    def has_followers(self) -> bool:
+        """Whether something is done with each device once it is whole."""
+        return self.registry is not None or self.images is not None
 
 
 def fleet(running: Running, asking: Asking, options: FleetOptions) -> None:
@@ -51,13 +58,15 @@ def fleet(running: Running, asking: Asking, options: FleetOptions) -> None:
     running, asking = defaults.running(running), defaults.asking(asking)
     options = options._replace(jobs=defaults.jobs(options.jobs))
     with _order(running, asking, options) as order:
+        installs = _installs(options, order, asking, defaults)
         if running.dry_run:
             from otaopenssl.fleet_script import FleetScript
 
             program = session.program_for_script(running.place)
-            session.print_script(FleetScript(order, program, _registering(options, order)), running)
+            followers = _followers(options, order, installs)
+            session.print_script(FleetScript(order, program, followers), running)
             return
-        followed = _followed(options, order)
+        followed = _followed(running, options, order, installs)
         launch, evidence = gating.evidence(
             running, "fleet" if order.csrs is None else "sign", order.server, order.procedure, order.gateway
         )
@@ -77,21 +86,38 @@ def fleet(running: Running, asking: Asking, options: FleetOptions) -> None:
         report(running, order, summary, options.out, again, followed)
 
 
-def _followed(options: FleetOptions, order: FleetOrder) -> Optional["Followed"]:
+def _installs(
+    options: FleetOptions, order: FleetOrder, asking: Asking, defaults: Defaults
+) -> Optional["LocalInstalls"]:
+    """Where the devices are installed, if that is asked for. Raises BadInput or Unfit."""
+    if options.images is None:
+        return None
+    from otaopenssl.cli import installing
+
+    url = installing.gateway_url(order.server.project_dir, asking.gateway, asking.credentials, defaults)
+    return installing.local_installs(options.images, order.server, order.procedure.text("device.sh"), url)
+
+
+def _followed(
+    running: Running, options: FleetOptions, order: FleetOrder, installs: Optional["LocalInstalls"]
+) -> Optional["Followed"]:
     """What follows the devices that are whole; None where nothing does, as mostly."""
-    if options.registry is None:
+    if not options.has_followers():
         return None
     from otaopenssl.cli import following_fleet
 
-    return following_fleet.followed(options.registry, order.server)
+    program = session.program(running.place) or ""
+    return following_fleet.followed(options.registry, installs, program, order.server)
 
 
-def _registering(options: FleetOptions, order: FleetOrder) -> Optional["Registering"]:
-    if options.registry is None:
-        return None
-    from otaopenssl.cli import registering
+def _followers(options: FleetOptions, order: FleetOrder, installs: Optional["LocalInstalls"]) -> list["Follower"]:
+    """The same for a script."""
+    found: list[Follower] = [] if installs is None else [installs]
+    if options.registry is not None:
+        from otaopenssl.cli import registering
 
-    return registering.in_script(options.registry, order.server.project_dir)
+        found.append(registering.in_script(options.registry, order.server.project_dir))
+    return found
 
 
 class _Told:
@@ -158,6 +184,10 @@ def _contradictions(running: Running, options: FleetOptions) -> list[Error]:
         from otaopenssl.cli import registering
 
         problems += registering.option_problems(options.registry)
+    if options.images is not None:
+        from otaopenssl.cli import installing
+
+        problems += installing.image_problems(options.images)
     if options.out == STANDARD_STREAM and running.json:
         words = "'--out -' and '--json' both want standard output"
         problems.append(BadInput(words, hint="give '--out FILE' with '--json'"))
