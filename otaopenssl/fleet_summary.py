@@ -15,7 +15,7 @@ _MOST_WARNINGS = 10
 class Summary:
     """What came of a fleet: how many devices were made, were there, failed.
 
-    ``failures`` and ``warnings`` are the first of many; ``stopped`` says why the rest was not tried, where something
+    ``failures`` are the first of many; ``stopped`` says why the rest was not tried, where something
     stopped the fleet.
     """
 
@@ -23,11 +23,18 @@ class Summary:
         self.quantity = quantity
         self.counts = dict.fromkeys(Result, 0)
         self.failures: list[Outcome] = []
-        self.warnings: list[str] = []
+        self._warnings: list[str] = []
+        self._more_warnings = 0
         self.plan_path: Path | None = None
         self.stopped: Error | None = None
         self.is_interrupted = False
         self.seconds = 0.0
+
+    @property
+    def warnings(self) -> list[str]:
+        """The first of its warnings, each once, and how many others there were."""
+        more = [f"and {self._more_warnings} more warnings"] if self._more_warnings else []
+        return self._warnings + more
 
     @property
     def untried(self) -> int:
@@ -41,5 +48,9 @@ class Summary:
             if outcome.result is Result.FAILED and len(self.failures) < _MOST_FAILURES:
                 self.failures.append(outcome)
             for warning in outcome.warnings:
-                if warning not in self.warnings and len(self.warnings) < _MOST_WARNINGS:
-                    self.warnings.append(warning)
+                if warning in self._warnings:
+                    continue
+                if len(self._warnings) < _MOST_WARNINGS:
+                    self._warnings.append(warning)
+                else:
+                    self._more_warnings += 1

@@ -539,6 +539,18 @@ def test_many_bad_csrs_keep_no_good_one_from_being_signed(project: Path, devices
     assert (devices / "z" / "client.pem").exists()
 
 
+def test_the_warnings_of_many_csrs_are_counted(project: Path, tmp_path: Path) -> None:
+    """The first ones name their CSRs; how many others there were is told."""
+    directory = csr_directory(tmp_path / "csrs", ["d0"])
+    for number in range(12):
+        csr(tmp_path / f"x{number}", f"CN=x{number}", asked="basicConstraints=CA:TRUE").rename(
+            directory / f"x{number}.csr"
+        )
+    ran = run("fleet", "--csrs", str(directory), cwd=project)
+    assert (ran.status, ran.err.count("asks for basicConstraints CA:TRUE")) == (0, 10), ran.err
+    assert "otaopenssl: warning: and 2 more warnings\n" in ran.err
+
+
 def test_a_device_that_was_signed_under_another_id_is_there(project: Path, tmp_path: Path) -> None:
     """Names of CSRs tell no device ID."""
     directory = csr_directory(tmp_path / "csrs", ["d1"])
