@@ -12,7 +12,7 @@ unset CDPATH GLOBIGNORE # the latter ends dotglob as well
 shopt -s inherit_errexit nullglob dotglob
 give_up() { printf 'verify.sh: %s\n' "${1//[^[:print:]]/?}" >&2; exit 2; }
 [[ $# == [23] ]] || give_up 'usage: verify.sh RECORD_DIR TRUST_CERT [PROOF]'
-for tool in openssl jq sha256sum base64 basenc cmp comm cut date head join mkdir mktemp paste rm sort split tail tr wc; do
+for tool in openssl jq sha256sum base64 basenc cmp comm cut date head join mkdir mktemp paste rm sort split tac tail tr wc; do
   type -P "$tool" >/dev/null || give_up "$tool is missing"
 done
 [[ $(openssl version) == 'OpenSSL '[3-9]* ]] || give_up 'openssl 3.0 or later is needed'
@@ -274,18 +274,22 @@ certificates() { # each certificate lies in its directory, unless a later record
   jq -nrR "$told"' | "\(.uuid // "-") \(.certificate_sha256)"' devices.jsonl | sort >"$tmp/mine"
   jq -nrR "$told"' | "\(.uuid // "-") \(.certificate_sha256)"' "${names[@]}" | sort >"$tmp/told"
   jq -nrR "$told"' | select(.result == "made") | .uuid // "-"' "${names[@]:at + 1}" | sort -u >"$tmp/later"
-  text=$(join -v 1 "$tmp/mine" "$tmp/later" | comm -23 - "$tmp/there")
+  jq -nrR 'foreach ('"$told"' | select(.uuid)) as $one ({}; .[$one.uuid] |= (. or $one.result == "made"); # or older than records
+    select($one.result == "made" or (.[$one.uuid] | not)) | "\($one.uuid) \($one.certificate_sha256)")' "${names[@]}" >"$tmp/made"
+  tac "$tmp/made" | sort -s -u -k 1,1 >"$tmp/last" # of several the last one
+  sort -u -o "$tmp/made" "$tmp/made"
+  jq -nrR 'inputs | fromjson | select(.result == "there already") | "\(.uuid) \(.certificate_sha256)"' devices.jsonl |
+    sort >"$tmp/found" # made by some run, where a record tells of one before; a renewal may have replaced it meanwhile
+  text=$(join -v 1 "$tmp/mine" "$tmp/later" | comm -23 - "$tmp/there" |
+    comm -23 - <(comm -12 "$tmp/found" "$tmp/made" | comm -23 - "$tmp/last"))
   [[ -z $text ]] || no "gone or changed: $text"
   text=$(comm -13 "$tmp/told" "$tmp/there" | join -v 1 - <(echo -))
   [[ -z $text ]] || no "issued but not recorded: $text"
   [[ $ca != none ]] || ca=$(jq -nrR '[inputs | fromjson | select(.result == "made" and .uuid == null) | .steps[].outputs[]?
     | select(.path | endswith("/ca.crt")) | .sha256] | last // "none"' devices.jsonl)
   ((at + 1 < ${#names[@]})) || "$refused" || [[ $ca == none ]] || is ../../devices/ca.crt "$ca"
-  jq -nrR 'inputs | fromjson | select(.result == "there already") | "\(.uuid) \(.certificate_sha256)"' devices.jsonl |
-    sort >"$tmp/found" # is the one that was made last, where a record tells of that
-  jq -nrR 'reduce (inputs | fromjson | select(.result == "made" and .uuid)) as $one ({}; .[$one.uuid] = $one.certificate_sha256)
-    | to_entries[] | "\(.key) \(.value)"' /dev/null "${names[@]:0:at}" | sort >"$tmp/made"
-  text=$(join "$tmp/found" "$tmp/made" | while read -r name file size; do [[ $file == "$size" ]] || printf '%s ' "$name"; done)
+  jq -nrR 'inputs | fromjson | select(.result == "made" and .uuid) | .uuid' /dev/null "${names[@]:0:at}" | sort -u >"$tmp/before"
+  text=$(join "$tmp/found" "$tmp/before" | comm -23 - "$tmp/made")
   [[ -z $text ]] || no "found with another certificate than was recorded before: $text"
   # The other files of devices; what is gone may have been moved to the device, and root.crt may have been fetched again.
   jq -nrR 'inputs | fromjson | select(.result == "made" and .uuid) | .uuid as $uuid

@@ -90,7 +90,7 @@ class _Audit:
             *check.findings(directory / LINES_NAME),
             *self._more(directory, statement, check),
         ]
-        found += self.devices.add(statement, check)
+        self.devices.add(statement, check)
         self.findings += [(name, finding) for finding in _bounded(found)]
         self.lines += check.size
 

@@ -12,6 +12,7 @@ from otaopenssl import __version__, dsse, locks, previous, scratch
 from otaopenssl.account import Account, Result, timestamp
 from otaopenssl.approval import APPROVAL_NAME, SIGNATURES_NAME
 from otaopenssl.builds import OPENSSL_CNF, openssl_configs
+from otaopenssl.dead_runs import seal_dead_runs
 from otaopenssl.departures import DEPARTURES
 from otaopenssl.digest import sha256
 from otaopenssl.durable import not_writable
@@ -20,7 +21,7 @@ from otaopenssl.interrupts import held
 from otaopenssl.layout import Server
 from otaopenssl.materials import CA_CRT, whole_environment
 from otaopenssl.permission import Permission, Watch
-from otaopenssl.record import Part, Record, Seal, begun, part_path, parts, seal_dead_runs
+from otaopenssl.record import Part, Record, Seal, begun, part_path, parts
 from otaopenssl.records import check_chain, records_dir
 from otaopenssl.recovery import left_lines
 from otaopenssl.runner import Runner

@@ -6,7 +6,7 @@ the run has died, and the next one seals what is there.
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,22 +14,17 @@ from typing import NamedTuple
 
 from otaopenssl import dsse, locks
 from otaopenssl.account import timestamp
-from otaopenssl.approval import APPROVAL_NAME, SIGNATURES_NAME
 from otaopenssl.digest import sha256, sha256_of_rest
-from otaopenssl.durable import not_writable, opened_bounded, read_bounded, replace, sync_file, write_new
+from otaopenssl.durable import not_writable, opened_bounded, replace, sync_file, write_new
 from otaopenssl.layout import Server
 from otaopenssl.merkle import MerkleTree
 from otaopenssl.records import (
     MOST_LINES,
     append_statement,
-    is_listed,
     last_statement,
     open_dir,
-    open_records,
-    record_dirs,
     records_dir,
 )
-from otaopenssl.recovery import left_lines
 from otaopenssl.runner import Runner
 from otaopenssl.signing import Signer, signed
 from otaopenssl.statement import (
@@ -45,9 +40,7 @@ from otaopenssl.statement import (
 )
 from otaopenssl.steps import Text
 
-_PART_SUFFIX = ".part"
-# What lies in a record beside what the run has made of it.
-_COPIES = (APPROVAL_NAME, SIGNATURES_NAME)
+PART_SUFFIX = ".part"
 
 
 class Seal(NamedTuple):
@@ -90,7 +83,7 @@ class Part:
 
 def part_path(server: Server, run_id: str) -> Path:
     """Where a worker of the run may put a part."""
-    return open_dir(server) / f"{run_id}.{os.urandom(6).hex()}{_PART_SUFFIX}"
+    return open_dir(server) / f"{run_id}.{os.urandom(6).hex()}{PART_SUFFIX}"
 
 
 def parts(server: Server, run_id: str) -> list[Path]:
@@ -100,7 +93,7 @@ def parts(server: Server, run_id: str) -> list[Path]:
     except FileNotFoundError:
         return []
     return sorted(
-        open_dir(server) / name for name in names if name.startswith(f"{run_id}.") and name.endswith(_PART_SUFFIX)
+        open_dir(server) / name for name in names if name.startswith(f"{run_id}.") and name.endswith(PART_SUFFIX)
     )
 
 
@@ -163,8 +156,11 @@ class Record:
         """How many more lines go in."""
         return MOST_LINES - self.lines.tree.size
 
-    def close(self, seal: Seal | None, *, is_complete: bool = True) -> None:
-        """Make the statement and seal it, for a caller who holds the server's lock."""
+    def close(self, seal: Seal | None, *, is_complete: bool = True, taken_over: Sequence[Path] = ()) -> None:
+        """Make the statement and seal it, for a caller who holds the server's lock.
+
+        ``taken_over`` are parts whose lines are in the record by now, and which go with it.
+        """
         end = End(
             max(self._beginning.started, timestamp(datetime.now(UTC))),
             is_complete,
@@ -183,23 +179,25 @@ class Record:
                 replace(self._dir / dsse.ENVELOPE_NAME, dsse.envelope(content, seal.signer))
             sync_file(self._dir)
         append_statement(self._server, sha256(content), self.name)
-        self.leave()
+        self.leave(taken_over)
 
     def let_go(self) -> None:
         """Leave the record to the next run, as if this one had died."""
         os.close(self._marker)
 
-    def leave(self) -> None:
-        """Let the record go, which is sealed by now, or holds nothing."""
+    def leave(self, taken_over: Sequence[Path] = ()) -> None:
+        """Let the record go, which is sealed by now, or holds nothing; before it the parts that it has taken over."""
+        for part in taken_over:
+            part.unlink(missing_ok=True)
         (open_dir(self._server) / self.name).unlink(missing_ok=True)
         self.let_go()
         with suppress(OSError):
             open_dir(self._server).rmdir()
 
-    def discard(self) -> None:
+    def discard(self, taken_over: Sequence[Path] = ()) -> None:
         """Remove a record that holds nothing."""
         shutil.rmtree(self._dir, ignore_errors=True)
-        self.leave()
+        self.leave(taken_over)
         with suppress(OSError):
             records_dir(self._server).rmdir()
 
@@ -218,67 +216,6 @@ def begun(server: Server, name: str, beginning: Beginning, copies: Mapping[str, 
     except OSError as error:
         raise not_writable(error, server.shown(records_dir(server))) from error
     return Record(server, name, beginning, marker)
-
-
-def seal_dead_runs(server: Server, seal: Seal | None) -> None:
-    """Seal the records of runs that died, for a caller who holds the server's lock."""
-    for path in list(open_records(server)):
-        if locks.is_held(path):
-            continue
-        try:
-            beginning = Beginning.from_json(read_bounded(path))
-        except (ValueError, TypeError):
-            # The run died before it had begun.
-            path.unlink()
-            with suppress(OSError):
-                (records_dir(server) / path.name).rmdir()
-            continue
-        left = parts(server, beginning.run_id)
-        if beginning.is_to_be_sealed and seal is None:
-            # Nobody is to get rid of a seal by killing a run.
-            continue
-        if not any(locks.is_held(part) for part in left):
-            _seal_dead(server, path.name, beginning, left, seal)
-
-
-def _seal_dead(server: Server, name: str, beginning: Beginning, written: Sequence[Path], seal: Seal | None) -> None:
-    """Take over a dead run's record, and what its workers had written down of devices that it does not tell of."""
-    directory = records_dir(server) / name
-    marker = os.open(open_dir(server) / name, os.O_RDWR | os.O_CLOEXEC)
-    record = Record(server, name, beginning, marker)
-    if is_listed(server, name):
-        record.leave()
-        return
-    directory.mkdir(exist_ok=True)
-    told = record.lines.recover()
-    left = left_lines(server, [*told, *_told_before(server, name, beginning.run_id)], written)
-    while len(left) > record.room:
-        full, left = left[: record.room], left[record.room :]
-        record.lines.append(full)
-        record.close(seal, is_complete=False)
-        copies = {copy: (directory / copy).read_bytes() for copy in _COPIES if (directory / copy).is_file()}
-        record = begun(server, _next_name(server, name, beginning.run_id), beginning, copies)
-    record.lines.append(left)
-    if not record.lines.tree.size:
-        record.discard()
-    else:
-        record.close(seal, is_complete=False)
-    for part in written:
-        part.unlink()
-
-
-def _next_name(server: Server, name: str, run_id: str) -> str:
-    """The name of one more record of the run that this one is of."""
-    number = 1 + sum(f"-{run_id}" in directory.name for directory in record_dirs(server))
-    return f"{name.partition('-')[0]}-{run_id}-{number}"
-
-
-def _told_before(server: Server, name: str, run_id: str) -> Iterator[bytes]:
-    """The lines of the run's earlier records, which were full: the run may have died before it removed a part."""
-    for directory in record_dirs(server):
-        path = directory / LINES_NAME
-        if f"-{run_id}" in directory.name and directory.name != name and path.is_file():
-            yield from path.read_bytes().split(b"\n")[:-1]
 
 
 def _digest_of(path: Path) -> str:

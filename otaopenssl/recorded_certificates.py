@@ -1,14 +1,18 @@
 """Which certificates records tell of, without judging the records: ``otaopenssl audit`` does that."""
 
+import json
 from typing import NamedTuple
 
 from otaopenssl.account import Result
+from otaopenssl.digest import sha256
+from otaopenssl.durable import read_bounded
 from otaopenssl.layout import Server
+from otaopenssl.materials import CA_CRT
 from otaopenssl.recorded_devices import unsettled
 from otaopenssl.recorded_keys import take_in
 from otaopenssl.recorded_lines import recorded_lines
 from otaopenssl.records import ordered_records, read_chain, record_dirs
-from otaopenssl.statement import LINES_NAME
+from otaopenssl.statement import LINES_NAME, STATEMENT_NAME
 
 
 class Recorded(NamedTuple):
@@ -47,3 +51,22 @@ def recorded_certificates(server: Server) -> Recorded | None:
                 last[line.uuid] = line.certificate_sha256
             take_in(line, made_here)
     return Recorded(last, unsettled(server, listed), made_here)
+
+
+def is_ca_of_last_run(server: Server, content: bytes) -> bool:
+    """Whether ca.crt with this content is the one that the last run was made of which made or found a device.
+
+    Raises OSError or ValueError where a record cannot be read.
+    """
+    for directory in reversed(list(ordered_records(server))):
+        if (directory / LINES_NAME).exists() and any(line.uuid for line in recorded_lines(directory / LINES_NAME)):
+            return _ca_crt_sha256(read_bounded(directory / STATEMENT_NAME)) == sha256(content)
+    return False
+
+
+def _ca_crt_sha256(statement: bytes) -> str | None:
+    try:
+        dependencies = json.loads(statement)["predicate"]["buildDefinition"]["resolvedDependencies"]
+        return next((str(one["digest"]["sha256"]) for one in dependencies if one["name"] == CA_CRT), None)
+    except (KeyError, TypeError, RecursionError) as error:
+        raise ValueError(f"{STATEMENT_NAME} is none of a record") from error

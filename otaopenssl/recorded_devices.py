@@ -35,24 +35,33 @@ class RecordedDevices:
     def __init__(self) -> None:
         self._told: dict[str | None, _Device] = {}
         self._known: set[tuple[str | None, bytes]] = set()
+        # Devices that were found with another certificate than the last one: perhaps another run has made that.
+        self._found: set[tuple[str, bytes]] = set()
+        self._vouched: set[tuple[str | None, bytes]] = set()
         self._ca_crt: str | None = None
 
-    def add(self, statement: Statement, check: LineCheck) -> Iterator[str]:
-        """Take in what the next record tells, once its lines were checked; what is wrong with that."""
+    def add(self, statement: Statement, check: LineCheck) -> None:
+        """Take in what the next record tells, once its lines were checked."""
         for one in check.told:
             certificate = bytes.fromhex(one.certificate_sha256)
             self._known.add((one.uuid, certificate))
             before = self._told.get(one.uuid)
-            if one.result is Result.THERE and before is not None and before.certificate != certificate:
-                yield f"device {one.uuid} was found with another certificate than was recorded before"
+            if one.result is Result.MADE or before is None:
+                self._vouched.add((one.uuid, certificate))
+            elif one.uuid is not None and before.certificate != certificate:
+                self._found.add((one.uuid, certificate))
             # What was made again is another one since; what was found there is the one that was made.
             if one.result is Result.MADE or one.uuid not in self._told:
                 files = tuple((intern(name), bytes.fromhex(digest)) for name, digest in one.files.items())
                 self._told[one.uuid] = _Device(certificate, files)
             if one.uuid is None:
                 self._ca_crt = one.files.get(CA_CRT)
-        if not check.is_refused and statement.digest(CA_CRT) is not None:
-            self._ca_crt = statement.digest(CA_CRT)
+        digest = statement.digest(CA_CRT)
+        if not check.is_refused and digest is not None:
+            if digest != self._ca_crt:
+                # The fleet root CA that 'root' has made was replaced since.
+                self._told.pop(None, None)
+            self._ca_crt = digest
 
     def findings(self, server: Server, listed: Collection[str]) -> Iterator[str]:
         """Certificates that are gone or others than the last record tells, and those that none tells of.
@@ -74,16 +83,23 @@ class RecordedDevices:
                 yield from (f"device {path.name}: {fault}" for fault in self._device(path, *found))
             else:
                 unrecorded.add((path.name, found[0]))
-        unsettled_ones: set[tuple[str, bytes]] = set()
-        try:
-            unsettled_ones = unsettled(server, listed) if unrecorded else set()
-        except ValueError as error:
-            yield str(error)
-        for name, _ in sorted(unrecorded - unsettled_ones):
-            yield f"device {name}: its certificate is issued, but not recorded"
+        yield from self._unvouched(server, listed, unrecorded)
         for uuid in self._told:
             if uuid is not None and uuid not in there:
                 yield f"device {uuid}: its certificate is recorded, but gone"
+
+    def _unvouched(self, server: Server, listed: Collection[str], unrecorded: set[tuple[str, bytes]]) -> Iterator[str]:
+        """Certificates that no record tells of, and those that were found though no run has made them."""
+        found = self._found - self._vouched
+        unsettled_ones: set[tuple[str, bytes]] = set()
+        try:
+            unsettled_ones = unsettled(server, listed) if unrecorded or found else set()
+        except ValueError as error:
+            yield str(error)
+        for name, _ in sorted(found - unsettled_ones):
+            yield f"device {name} was found with another certificate than was recorded before"
+        for name, _ in sorted(unrecorded - unsettled_ones):
+            yield f"device {name}: its certificate is issued, but not recorded"
 
     def _device(self, path: Path, certificate: bytes, content: str) -> Iterator[str]:
         told = self._told[path.name]

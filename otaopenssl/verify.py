@@ -25,7 +25,7 @@ from otaopenssl.output_rules import Written
 from otaopenssl.outputs import CERTIFICATE, CertificateReport
 from otaopenssl.program import Launch
 from otaopenssl.questions import CERTIFICATE_FACTS
-from otaopenssl.recorded_certificates import Recorded, recorded_certificates
+from otaopenssl.recorded_certificates import Recorded, is_ca_of_last_run, recorded_certificates
 from otaopenssl.runner import Runner
 from otaopenssl.steps import Text
 from otaopenssl.stock import device_names, misnamed
@@ -143,13 +143,14 @@ def _standard(server: Server, text: Text, runner: Runner) -> tuple[Standard, lis
     checked: list[Checked] = []
     try:
         recorded = recorded_certificates(server)
+        last = None if recorded is None else recorded.last.get(None)
+        is_made = last is None or last.hex() in (sha256(block.der or b"") for block in ca_crt.blocks)
+        if not is_made and not is_ca_of_last_run(server, ca_crt.content):
+            faults.append((Code.RECORDED_OTHER, "it is another than recorded"))
     except (OSError, ValueError) as error:
         why = reason(error) if isinstance(error, OSError) else str(error)
         words = f"the records cannot be read: {why}; see 'otaopenssl audit'"
         checked.append(Checked(RECORDS, [Finding(RECORDS, Code.NOT_VERIFIED, words)], is_device=False))
-    last = None if recorded is None else recorded.last.get(None)
-    if last is not None and last.hex() not in (sha256(block.der or b"") for block in ca_crt.blocks):
-        faults.append((Code.RECORDED_OTHER, "it is another than recorded"))
     if faults:
         found = [Finding(FLEET_ROOT, code, words) for code, words in faults]
         checked.append(Checked(FLEET_ROOT, found, is_device=False))

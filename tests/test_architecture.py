@@ -36,7 +36,7 @@ doctor_check execution materials present_device recovery
 differences doctor_ca doctor_keys doctor_openssl doctor_owners doctor_place doctor_server gateway_root installed_files
 permission record
 renewal_choice renewal_source replacing
-destination rehearsal trials
+dead_runs destination rehearsal trials
 evidence gate gateway image installed_identity issuance proof server sftp_batch show statement_rules
 approve device doctor_texts fleet_block install line_rules record_rules renew root seal_rules sftp
 fleet_summary

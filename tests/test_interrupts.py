@@ -230,7 +230,7 @@ def test_signals_in_other_threads_wait_for_the_main_one() -> None:
     assert seen == [0]
 
 
-@pytest.mark.parametrize(("module", "function"), [("workbench", "_sync_tree"), ("serials", "replace")])
+@pytest.mark.parametrize(("module", "function"), [("workbench", "sync_tree"), ("serials", "replace")])
 def test_an_interrupt_late_in_a_run_takes_the_serial_file_back(project: Path, module: str, function: str) -> None:
     """As a serial number is written down, or after the certificate is signed: a signal leaves nothing, nor ca.srl."""
     before = tree(project)
