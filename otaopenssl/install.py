@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from otaopenssl import device_answers, scratch
+from otaopenssl.archived_root import check_archived_root
+from otaopenssl.credentials import Credentials
 from otaopenssl.destination import REGULAR, TEMPORARY_NAMES, Copies, Destination, Entries, temporary_name
 from otaopenssl.device_verdicts import judged
 from otaopenssl.durable import read_bounded
@@ -44,7 +46,8 @@ class State(Enum):
 class InstallOrder(NamedTuple):
     """Which device to install, and as what: ``url`` is that of its gateway, ``directory`` where the files go there.
 
-    ``text`` is the device.sh that made it; where it ``is_replacing`` another identity is written over.
+    ``text`` is the device.sh that made it; where it ``is_replacing`` another identity is written over. ``credentials``
+    may carry a CA, which root.crt then has to be of.
     """
 
     server: Server
@@ -54,6 +57,7 @@ class InstallOrder(NamedTuple):
     directory: str
     configuration: Configuration | None = None
     is_replacing: bool = False
+    credentials: Credentials | None = None
 
 
 class Installed(NamedTuple):
@@ -71,12 +75,17 @@ def install(order: InstallOrder, runner: Runner, destination: Destination) -> In
     From the first move on an interrupting signal waits for the end, in the main thread; where this is one part of a
     longer run, see ``interrupts.part``. Raises Unfit where the device or what belongs to it is missing, where the
     destination is missing, cannot be written or has another identity; Failed where the device is not whole or refused
-    by openssl, the connection fails, or what is there is not what was sent.
+    by openssl, root.crt is of another CA than that of the archive, the connection fails, or what is there is not what
+    was sent.
     """
     device = present_device(order.server, order.text, order.uuid)
     root_crt = _gateway_root(order, device)
     files = installed_files(device, root_crt, order.url, order.configuration, order.directory)
     identity = _identity(order, device, runner)
+    if order.credentials is not None:
+        shown = quoted(order.server.shown(device.path / GATEWAY_ROOT_NAME))
+        hint = f"have it fetched again: otaopenssl gateway root --uuid {order.uuid} --credentials ZIP --force"
+        check_archived_root(order.credentials, root_crt, shown, hint, runner)
     warnings = [*_warnings(order, device, root_crt, runner)]
     with scratch.directory() as directory:
         copies = Copies(directory)

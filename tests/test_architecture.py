@@ -32,7 +32,7 @@ device_answers device_index device_verdicts file_rules included inventory twins
 belonging certificate_rules gateway_root_rules previous
 account approvers builds configs dsse file_system fleet_expiry fleet_root plan records recorded_lines
 recorded_keys scratch serials server_directory vouching workbench
-doctor_check execution materials present_device recovery
+archived_root doctor_check execution materials present_device recovery
 differences doctor_ca doctor_keys doctor_openssl doctor_owners doctor_place doctor_server gateway_root installed_files
 permission record
 renewal_choice renewal_source replacing
