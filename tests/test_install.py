@@ -281,7 +281,25 @@ def test_no_sftp_on_the_device(fleet: Fleet, device: Sshd, target: Path) -> None
     device.behave(["/nonexistent/sftp-server"])
     refused(install(fleet, device, target), 1, "no session with '127.0.0.1'")
     device.behave(["/bin/echo", "Welcome to this device!"])
-    refused(install(fleet, device, target), 1, "no session with '127.0.0.1'")
+    refused(install(fleet, device, target), 1, "no session with '127.0.0.1'", "Received message too long")
+
+
+@pytest.mark.parametrize(
+    "line", ["ForceCommand sh -c 'echo no >&2; exit 7'", "ForceCommand kill -9 $$", "ChrootDirectory /nonexistent"]
+)
+def test_an_sftp_server_that_ends(fleet: Fleet, device: Sshd, target: Path, line: str) -> None:
+    """Of one that ends at once ssh tells nothing: that is said, and where the reason stands."""
+    device.behave(["internal-sftp\n", line])
+    refused(install(fleet, device, target), 1, "no session with '127.0.0.1', and neither", "its ssh server's log")
+
+
+@pytest.mark.parametrize("line", ["RequestTTY force", "RemoteCommand tmux attach"])
+def test_a_configuration_for_logging_in(fleet: Fleet, device: Sshd, target: Path, line: str) -> None:
+    """What a user's configuration has for a session by hand does not disturb that of sftp."""
+    device.configure(line)
+    ran = install(fleet, device, target, "--timeout", "5")
+    assert ran.status == 0, ran.err
+    check_installed(target, fleet.device("u1"))
 
 
 def test_no_sftp_here(fleet: Fleet, device: Sshd, target: Path, tmp_path: Path) -> None:
