@@ -68,11 +68,11 @@ class ImageDirectory:
                 self._fetch(directory, temporary_name(file.name), copies.staged)
             return _entries(directory)
 
-    def publish(self, names: Sequence[str], copies: Copies) -> Entries:
+    def publish(self, moved: Sequence[str], names: Sequence[str], copies: Copies) -> Entries:
         """As ``Destination.publish``."""
         with self._opened() as directory:
             try:
-                for name in names:
+                for name in moved:
                     os.rename(temporary_name(name), name, src_dir_fd=directory, dst_dir_fd=directory)
                     os.fsync(directory)
             except OSError as error:

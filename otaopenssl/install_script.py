@@ -119,10 +119,11 @@ class InstallScript(NamedTuple):
         public = [file.name for file in files if not file.is_key]
         cleared = discard_batch(directory, TEMPORARY_NAMES)
         staged = stage_batch(directory, files, ())
+        names = [file.name for file in files]
         return (
             look_batch(directory, public),
             Batch((*cleared.commands, *staged.commands[1:])),
-            publish_batch(directory, [file.name for file in files]),
+            publish_batch(directory, names, names),
         )
 
     def _remote(self, files: Sequence[InstalledFile], ssh: SshOptions) -> Iterator[str]:

@@ -22,7 +22,9 @@ from otaopenssl.sftp_batch import (
     look_batch,
     parse_entries,
     publish_batch,
+    replace_batch,
     stage_batch,
+    unmoved,
 )
 from otaopenssl.sftp_complaints import (
     command_complaint,
@@ -109,9 +111,14 @@ class RemoteDirectory:
         """As ``Destination.stage``."""
         return self._entries(stage_batch(self._directory, files, left), copies.directory)
 
-    def publish(self, names: Sequence[str], copies: Copies) -> Entries:
-        """As ``Destination.publish``."""
-        return self._entries(publish_batch(self._directory, names), copies.directory)
+    def publish(self, moved: Sequence[str], names: Sequence[str], copies: Copies) -> Entries:
+        """As ``Destination.publish``; where the server cannot put a file in another's place, that is removed first."""
+        batch = publish_batch(self._directory, moved, names)
+        finished = self._finished(batch, copies.directory, self._options)
+        left = unmoved(last_command(_printed(finished)), moved)
+        if finished.is_good or not left or _is_lost(finished):
+            return self._listed(finished)
+        return self._entries(replace_batch(self._directory, left, names), copies.directory)
 
     def discard(self, temporary: Sequence[str]) -> None:
         """As ``Destination.discard``; nobody is kept waiting long for it."""

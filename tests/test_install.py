@@ -341,10 +341,67 @@ def test_what_ssh_gets(fleet: Fleet, device: Sshd, target: Path, tmp_path: Path)
 
 def test_no_such_directory(fleet: Fleet, device: Sshd, target: Path) -> None:
     """A directory that is missing, and one that is none, are told and not made."""
-    refused(install(fleet, device, target / "missing"), 4, "cannot be gone to", "No such file", "mkdir -p")
+    refused(install(fleet, device, target / "missing"), 4, "cannot be gone to", "No such file", "mkdir -p", "a link")
     assert not (target / "missing").exists()
     (target / "file").write_text("")
-    refused(install(fleet, device, target / "file"), 4, "is not a directory")
+    ran = install(fleet, device, target / "file")
+    refused(ran, 4, "is not a directory", "name a directory")
+    assert "mkdir" not in ran.err
+
+
+@pytest.mark.parametrize("denied", ["opendir,readdir", "readdir"])
+def test_a_directory_that_cannot_be_listed(fleet: Fleet, device: Sshd, target: Path, denied: str) -> None:
+    """sftp takes it for an empty one; it is told, and nothing is written."""
+    device.behave([SFTP_SERVER, "-P", denied])
+    refused(install(fleet, device, target), 4, "cannot be listed", "Permission denied")
+    assert list(target.iterdir()) == []
+
+
+def test_a_server_that_replaces_nothing(fleet: Fleet, device: Sshd, target: Path) -> None:
+    """Where a server moves no file onto another what is in the way is removed, and all is there after one run."""
+    device.behave([SFTP_SERVER, "-P", "posix-rename"])
+    fleet.put(fleet.earlier, target)
+    ran = install(fleet, device, target)
+    assert ran.status == 0, ran.err
+    check_installed(target, fleet.device("u1"))
+    (target / "root.crt").unlink()
+    (target / "client.pem").unlink()
+    assert install(fleet, device, target).status == 0
+    check_installed(target, fleet.device("u1"))
+
+
+@pytest.mark.parametrize("options", [[], ["--ota-ce"]])
+def test_another_configuration(fleet: Fleet, device: Sshd, target: Path, options: list[str]) -> None:
+    """One that somebody has written is kept; --replace writes over it."""
+    name = "config.toml" if options else "sota-device-cred.toml"
+    (target / name).write_text("[uptane]\npolling_sec = 5\n")
+    before = tree(target)
+    refused(install(fleet, device, target, "--toml", *options), 4, f"'{name}'", "another configuration", "--replace")
+    assert tree(target) == before
+    assert install(fleet, device, target).status == 0
+    check_installed_with_own(target, fleet, name)
+    assert install(fleet, device, target, "--toml", *options, "--replace").status == 0
+    assert "tls_clientcert_path" in (target / name).read_text()
+
+
+def check_installed_with_own(target: Path, fleet: Fleet, name: str) -> None:
+    """The device's files are there, beside somebody's configuration."""
+    check_installed(target, fleet.device("u1"), name)
+    assert "polling_sec" in (target / name).read_text()
+
+
+def test_another_gateway(fleet: Fleet, device: Sshd, target: Path) -> None:
+    """A gateway.url or a root.crt that differs is replaced, and told of; one that is missing is no word worth."""
+    fleet.put(fleet.device("u1"), target)
+    (target / "gateway.url").write_text("https://other.example")
+    (target / "root.crt").write_bytes((fleet.device("u2") / "root.crt").read_bytes())
+    ran = install(fleet, device, target)
+    assert ran.status == 0, ran.err
+    check_installed(target, fleet.device("u1"))
+    for name in ("root.crt", "gateway.url"):
+        assert f"warning: another {name} was there, and was replaced" in ran.err
+        (target / name).unlink()
+    assert "another" not in install(fleet, device, target).err
 
 
 @contextmanager
@@ -383,7 +440,7 @@ def test_a_read_only_device(fleet: Fleet, device: Sshd, tmp_path: Path) -> None:
     script = 'mount -t tmpfs tmpfs "$1"; mount -o remount,ro "$1"'
     with mounted(tmp_path / "mount", script) as (entered, seen):
         device.behave([*entered, SFTP_SERVER])
-        refused(install(fleet, device, tmp_path / "mount"), 4, "cannot be written", "read-only")
+        refused(install(fleet, device, tmp_path / "mount"), 4, "cannot be written", "read-only", "no other install")
         assert list(seen.iterdir()) == []
 
 
@@ -402,7 +459,7 @@ def test_a_device_that_damages(
 ) -> None:
     """What comes back is compared before anything is moved: nothing takes its place, and nothing is left."""
     device.behave(proxy_command(tmp_path / "count", fault, needle))
-    refused(install(fleet, device, target), 1, "is not what was sent")
+    refused(install(fleet, device, target), 1, "is not what was sent", "while no other install runs there")
     assert list(target.iterdir()) == []
 
 

@@ -271,7 +271,11 @@ def test_a_key_that_is_on_the_device_alone(own: Path, device: Sshd, target: Path
         names = [file["name"] for file in told["files"]]
         assert names == ["root.crt", "gateway.url", "sota-device-cred.toml", "client.pem"]
         assert "the key of this device is on the device alone" in told["warnings"][0]
+        assert any("pkey.pem is there and was not looked at" in warning for warning in told["warnings"])
+        assert "others may read it" not in " ".join(told["warnings"])
     assert tree(target)["pkey.pem"] == before
+    (target / "pkey.pem").chmod(0o640)
+    assert "has mode 0640, expected 0600: others may read it" in run(*command, cwd=own).out
     assert "tls_pkey_path" not in (target / "sota-device-cred.toml").read_text()
     script = run(*command[:-1], "--dry-run", cwd=own)
     assert "pkey.pem" not in script.out.replace(".pkey.pem.otaopenssl", ""), script.out

@@ -18,7 +18,9 @@ from otaopenssl.environment import environment
 from otaopenssl.errors import Interrupted
 from otaopenssl.ids import ServerName
 from otaopenssl.inside import opened_inside
-from otaopenssl.install import State, install_local
+from otaopenssl.install import install_local
+from otaopenssl.installation import State
+from otaopenssl.installed_files import InstalledFile
 from otaopenssl.runner import Runner
 from tests.conftest import Ran, run, tree
 from tests.installations import GATEWAY, Fleet, check_installed
