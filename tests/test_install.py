@@ -615,3 +615,36 @@ def test_the_dry_run_of_another_identity(fleet: Fleet, device: Sshd, target: Pat
     script = install(fleet, device, target, "--dry-run", "--replace").out
     assert subprocess.run(["bash"], input=script, check=False, capture_output=True, text=True).returncode == 0
     check_installed(target, fleet.device("u1"))
+
+
+def put_strange(fleet: Fleet, directory: Path, what: str) -> None:
+    """Have something of another's in a directory where a device is to be installed."""
+    strange = fleet.device("u2") / ("client.pem" if what == "client.pem" else "pkey.pem")
+    if what == "a dangling link":
+        (directory / "client.pem").symlink_to("nowhere")
+    elif what == "a link to its own":
+        (directory / "client.pem").symlink_to(fleet.device("u1") / "client.pem")
+    elif what == "a directory":
+        (directory / "client.pem").mkdir()
+    else:
+        shutil.copyfile(strange, directory / what)
+
+
+STRANGE = ["pkey.pem", "client.pem", "sota-device-cred.toml", "a dangling link", "a link to its own", "a directory"]
+
+
+def test_what_the_dry_run_keeps(fleet: Fleet, device: Sshd, target: Path) -> None:
+    """The script writes over nothing that the tool would not write over, be it a key alone or no file at all."""
+    script = install(fleet, device, target, "--toml", "--dry-run").out
+    for what in STRANGE:
+        put_strange(fleet, target, what)
+        before = tree(target)
+        ran = subprocess.run(["bash"], input=script, check=False, capture_output=True, text=True)
+        assert ran.returncode == 4, (what, ran.stderr)
+        assert "has another" in ran.stderr
+        assert tree(target) == before
+        (found,) = target.iterdir()
+        found.rmdir() if what == "a directory" else found.unlink()
+    shutil.copyfile(fleet.device("u1") / "pkey.pem", target / "pkey.pem")
+    assert subprocess.run(["bash"], input=script, check=False, capture_output=True, text=True).returncode == 0
+    check_installed(target, fleet.device("u1"), "sota-device-cred.toml")
