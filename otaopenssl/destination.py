@@ -84,8 +84,8 @@ class Destination(Protocol):
         ``left`` are temporary names that are taken, and are removed before. A key is private from its first byte.
         """
 
-    def publish(self, names: Sequence[str], copies: Copies) -> Entries:
-        """Move what was staged to its names, one after the other, and copy it from there to ``published``."""
+    def publish(self, moved: Sequence[str], names: Sequence[str], copies: Copies) -> Entries:
+        """Move what was staged to its names, one after the other, and copy all ``names`` to ``published``."""
 
     def discard(self, temporary: Sequence[str]) -> None:
         """Remove what has these temporary names, as far as that is there."""
@@ -96,4 +96,6 @@ def temporary_name(name: str) -> str:
     return f".{name}.otaopenssl"
 
 
-TEMPORARY_NAMES = tuple(map(temporary_name, ALL_NAMES))
+# Which a file has for a moment, where it is tried whether a server renames at all.
+TRIED_NAME = ".tried.otaopenssl"
+TEMPORARY_NAMES = (*map(temporary_name, ALL_NAMES), TRIED_NAME)

@@ -19,12 +19,13 @@ from otaopenssl.destination import (
 )
 from otaopenssl.durable import LARGEST_FILE, not_writable
 from otaopenssl.errors import Unfit, quoted, reason
-from otaopenssl.inside import opened_inside
+from otaopenssl.inside import LinkToNothing, opened_inside
 from otaopenssl.installed_files import ALL_NAMES, InstalledFile
 
 _KINDS = {stat.S_IFREG: REGULAR, stat.S_IFLNK: LINK, stat.S_IFDIR: DIRECTORY}
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_AT_ONCE = "another install may run there at the same time: run the same command again once it has ended"
 
 
 class ImageDirectory:
@@ -62,20 +63,20 @@ class ImageDirectory:
                     _write(directory, file)
                 os.fsync(directory)
             except OSError as error:
-                raise not_writable(error, self.shown) from error
+                raise self._not_written(error) from error
             for file in files:
                 self._fetch(directory, temporary_name(file.name), copies.staged)
             return _entries(directory)
 
-    def publish(self, names: Sequence[str], copies: Copies) -> Entries:
+    def publish(self, moved: Sequence[str], names: Sequence[str], copies: Copies) -> Entries:
         """As ``Destination.publish``."""
         with self._opened() as directory:
             try:
-                for name in names:
+                for name in moved:
                     os.rename(temporary_name(name), name, src_dir_fd=directory, dst_dir_fd=directory)
                     os.fsync(directory)
             except OSError as error:
-                raise not_writable(error, self.shown) from error
+                raise self._not_written(error) from error
             for name in names:
                 self._fetch(directory, name, copies.published)
             return _entries(directory)
@@ -94,6 +95,11 @@ class ImageDirectory:
             try:
                 inside = opened_inside(self._root, self._inner, is_making=self._is_making)
                 directory = stack.enter_context(inside)
+            except LinkToNothing as error:
+                hint = (
+                    "a link on the way leads to what is not in the image: have made there what it leads to, or mend it"
+                )
+                raise Unfit(f"{shown} is not there", hint=hint) from error
             except FileNotFoundError as error:
                 hint = f"have it made in the image first: mkdir -p {self.shown}; '--directory /' is the root itself"
                 raise Unfit(f"{shown} is not there", hint=hint) from error
@@ -102,12 +108,20 @@ class ImageDirectory:
                 raise Unfit(f"{shown} cannot be gone to: {reason(error)}", hint=hint) from error
             yield directory
 
+    def _not_written(self, error: OSError) -> Unfit:
+        found = not_writable(error, self.shown)
+        # A temporary name was taken, or what had it is gone, since the directory was looked at.
+        if isinstance(error, (FileExistsError, FileNotFoundError)):
+            found.hint = _AT_ONCE
+        return found
+
     def _fetch(self, directory: int, name: str, into: Path) -> None:
         try:
             self._copy(directory, name, into)
         except OSError as error:
             words = f"{quoted(name)} in {quoted(self.shown)} cannot be read: {reason(error)}"
-            raise Unfit(words, hint="check its owner, kind and mode") from error
+            is_gone = isinstance(error, FileNotFoundError)
+            raise Unfit(words, hint=_AT_ONCE if is_gone else "check its owner, kind and mode") from error
 
     def _copy(self, directory: int, name: str, into: Path) -> None:
         """Copy a file, whole, into a private directory. Raises OSError."""

@@ -18,11 +18,16 @@ _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _MODE, _LAST_MODE = 0o755, 0o700
 
 
+class LinkToNothing(FileNotFoundError):
+    """A link on the way leads to what is not there, in the root."""
+
+
 @contextmanager
 def opened_inside(root: Path, path: str, *, is_making: bool = False) -> Iterator[int]:
     """A descriptor of the directory ``path``, which is absolute in ``root``, itself a directory or a link to one.
 
-    With ``is_making`` directories that are missing are made, ``root`` included. Raises OSError.
+    With ``is_making`` directories that are missing are made, ``root`` included. Raises OSError, which is LinkToNothing
+    where a directory is missing and a link was followed before.
     """
     if is_making:
         root.mkdir(parents=True, exist_ok=True)
@@ -39,7 +44,11 @@ def opened_inside(root: Path, path: str, *, is_making: bool = False) -> Iterator
                 continue
             target = _link(part, above[-1])
             if target is None:
-                above.append(_opened(stack, _entered(part, above[-1], is_making=is_making, is_last=not parts)))
+                try:
+                    entered = _entered(part, above[-1], is_making=is_making, is_last=not parts)
+                except FileNotFoundError as error:
+                    raise LinkToNothing(error.errno, error.strerror) if links else error from None
+                above.append(_opened(stack, entered))
                 continue
             links += 1
             if links > _MOST_LINKS:

@@ -18,8 +18,9 @@ from otaopenssl.shellwords import shell_joined, shell_quoted
 
 _OF_THE_DEVICE = (KEY_NAME, GATEWAY_ROOT_NAME, CERTIFICATE_NAME)
 _BESIDES = """\
-# Besides, the tool checks by reading them that the device and root.crt are whole, compares modes, takes an earlier
-# certificate of the same device and CA for what it is, and removes temporary files where it fails.""".splitlines()
+# Besides, the tool checks by reading them that the device and root.crt are whole, and that root.crt is of the CA in
+# credentials.zip; it compares modes, takes an earlier certificate of the same device and CA for what it is, leaves what
+# is right, removes what is in the way of a server's rename, and temporary files where it fails.""".splitlines()
 
 
 class InstallScript(NamedTuple):
@@ -116,25 +117,26 @@ class InstallScript(NamedTuple):
 
     def _batches(self, files: Sequence[InstalledFile]) -> tuple[Batch, Batch, Batch]:
         directory = self.order.directory
-        public = [file.name for file in files if not file.is_key]
+        looked = [file.name for file in files if not file.is_key or not self.order.is_replacing]
         cleared = discard_batch(directory, TEMPORARY_NAMES)
         staged = stage_batch(directory, files, ())
+        names = [file.name for file in files]
         return (
-            look_batch(directory, public),
+            look_batch(directory, looked),
             Batch((*cleared.commands, *staged.commands[1:])),
-            publish_batch(directory, [file.name for file in files]),
+            publish_batch(directory, names, names),
         )
 
     def _remote(self, files: Sequence[InstalledFile], ssh: SshOptions) -> Iterator[str]:
-        look, stage, publish = (
-            f"{shell_joined(ssh.argv())} >&2 <<'EOF'\n{batch.text()}EOF" for batch in self._batches(files)
-        )
+        sftp = shell_joined(ssh.argv())
+        look, stage, publish = (f"<<'EOF'\n{batch.text()}EOF" for batch in self._batches(files))
         yield 'cd -- "${copies}"'
-        yield look
-        yield from self._refusal("there", self.order.directory)
-        yield stage
+        yield f'listed="$({sftp} {look}\n)"'
+        yield """printf '%s\\n' "${listed}" >&2"""
+        yield from self._refusals(files, "there", self.order.directory)
+        yield f"{sftp} >&2 {stage}"
         yield from self._compared(files, "staged/", temporary=True)
-        yield publish
+        yield f"{sftp} >&2 {publish}"
         yield from self._compared(files, "published/", temporary=False)
 
     def _local(self, files: Sequence[InstalledFile]) -> Iterator[str]:
@@ -142,7 +144,7 @@ class InstallScript(NamedTuple):
         yield f"target={target}  # the tool follows no link out of the image"
         yield '[ -d "${target}" ] || { echo "${target} is not there" >&2; exit 4; }'
         yield 'cd -- "${copies}"'
-        yield from self._refusal('"${target}"', str(self._target()))
+        yield from self._refusals(files, '"${target}"', str(self._target()))
         yield from (f'rm -f -- "${{target}}/{name}"' for name in TEMPORARY_NAMES)
         for file in files:
             path = f'"${{target}}/{temporary_name(file.name)}"'
@@ -152,21 +154,38 @@ class InstallScript(NamedTuple):
         yield 'sync -- "${target}"'
         yield from self._compared(files, '"${target}"/', temporary=False)
 
-    def _refusal(self, there: str, shown: str) -> list[str]:
+    def _refusals(self, files: Sequence[InstalledFile], there: str, shown: str) -> Iterator[str]:
+        """The lines that end the script where a name is taken by what is not the device's own, and no move undoes."""
         if self.order.is_replacing:
-            return []
-        words = shell_quoted(f"{shown} has another {CERTIFICATE_NAME}")
-        path = f"{there}/{CERTIFICATE_NAME}"
-        return [f"[ ! -e {path} ] || cmp -- {path} source/{CERTIFICATE_NAME} >&2 || {{ echo {words} >&2; exit 4; }}"]
+            return
+        for file in files:
+            if file.is_of_gateway:
+                continue
+            path = f"{there}/{file.name}"
+            pattern = file.name.replace(".", "\\.")
+            if self.ssh is not None:
+                # Whatever else has a line in the listing that ends so is refused as well.
+                is_taken = f"grep -q ' {pattern}$' <<< \"${{listed}}\" || [ -e {path} ]"
+                is_file = f"! grep -q '^[^-].* {pattern}$' <<< \"${{listed}}\""
+            else:
+                is_taken = f"[ -e {path} ] || [ -L {path} ]"
+                is_file = f"[ ! -L {path} ]"
+            words = shell_quoted(f"{shown} has another {file.name}")
+            yield f"if {is_taken}; then"
+            yield f"  {{ {is_file} && [ -f {path} ] && {self._is_same(file, path)}; }} ||"
+            yield f"    {{ echo {words} >&2; exit 4; }}"
+            yield "fi"
+
+    def _is_same(self, file: InstalledFile, path: str) -> str:
+        """The command that compares a file with what was prepared; a key is compared by its public half."""
+        if not file.is_key:
+            return f"cmp -- {path} source/{file.name} >&2"
+        # What is asked about comes as standard input, whose name needs no quoting.
+        return f'[ "$({self._asked(KEY_CHECK.argv(file="/dev/stdin"))} < {path})" = "${{public_key}}" ]'
 
     def _compared(self, files: Sequence[InstalledFile], prefix: str, *, temporary: bool) -> Iterator[str]:
         """The lines that end the script where a copy is not what was sent; a key is compared by its public half."""
         for file in files:
             name = temporary_name(file.name) if temporary else file.name
-            if not file.is_key:
-                yield f"cmp -- source/{file.name} {prefix}{name}"
-            else:
-                # What is asked about comes as standard input, whose name needs no quoting.
-                asked = self._asked(KEY_CHECK.argv(file="/dev/stdin"))
-                refusal = '{ echo "the key differs from what was sent" >&2; exit 1; }'
-                yield f'[ "$({asked} < {prefix}{name})" = "${{public_key}}" ] || {refusal}'
+            differs = '{ echo "the key differs from what was sent" >&2; exit 1; }'
+            yield self._is_same(file, f"{prefix}{name}") + (f" || {differs}" if file.is_key else "")

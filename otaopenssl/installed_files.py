@@ -36,6 +36,16 @@ class InstalledFile(NamedTuple):
         """Whether it is the private key."""
         return self.name == KEY_NAME
 
+    @property
+    def is_configuration(self) -> bool:
+        """Whether it is the configuration of an OTA client, which people change."""
+        return self.name in tuple(Configuration)
+
+    @property
+    def is_of_gateway(self) -> bool:
+        """Whether it tells which gateway the device talks to, and whom it trusts to be it."""
+        return self.name in (GATEWAY_ROOT_NAME, GATEWAY_URL_NAME)
+
 
 def installed_files(
     device: PresentDevice, root_crt: bytes, url: str, configuration: Configuration | None, directory: str

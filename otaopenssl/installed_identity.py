@@ -37,10 +37,14 @@ class Whose(Enum):
 
 
 class Standing(NamedTuple):
-    """Whose identity a device has; ``words`` tell what speaks against this one, expected and got."""
+    """Whose identity a device has; ``words`` tell what speaks against this one, expected and got.
+
+    ``has_key`` says that its pkey.pem was found to be this device's.
+    """
 
     whose: Whose
     words: str = ""
+    has_key: bool = False
 
     def refusal(self, shown: str) -> Unfit:
         """The error for a device that has another identity; ``shown`` names the place."""
@@ -75,8 +79,7 @@ class OwnIdentity(NamedTuple):
         if entries[KEY_NAME].kind != REGULAR:
             return Standing(Whose.OTHERS, f"its {KEY_NAME} is {entries[KEY_NAME].kind}, expected {REGULAR}")
         fetch(KEY_NAME)
-        words = self._against_key(copies.there / KEY_NAME, there, runner)
-        return standing if words is None else Standing(Whose.OTHERS, words)
+        return self._by_key(copies.there / KEY_NAME, standing, there, runner)
 
     def is_own_key(self, path: Path, runner: Runner) -> bool:
         """Whether the file holds this device's key, by its public half; it is removed. Raises Failed."""
@@ -121,21 +124,22 @@ class OwnIdentity(NamedTuple):
             return Standing(Whose.OTHERS, f"{words} of {moment(own.not_before)}")
         return Standing(Whose.EARLIER)
 
-    def _against_key(self, path: Path, there: Certificate | None, runner: Runner) -> str | None:
-        """What speaks against a pkey.pem, which is removed: it is neither this device's key, nor the one before it."""
+    def _by_key(self, path: Path, standing: Standing, there: Certificate | None, runner: Runner) -> Standing:
+        """The standing by a pkey.pem, which is removed: it is this device's key, the one before it, or another's."""
         try:
             if self.key is not None and copied(path) == self.key:
-                return None
+                return standing._replace(has_key=True)
             found = device_answers.key(runner, path.name, path.parent)
         finally:
             path.unlink(missing_ok=True)
         if found.public_key is None:
-            return f"its {KEY_NAME} is no private key that openssl can use, expected this device's"
+            words = f"its {KEY_NAME} is no private key that openssl can use, expected this device's"
+            return Standing(Whose.OTHERS, words)
         if self._is_own(found.public_key):
-            return None
+            return standing._replace(has_key=True)
         if there is not None and is_same_key(found.public_key, there.public_key):
-            return None
-        return f"its {KEY_NAME} is another key, expected this device's"
+            return standing
+        return Standing(Whose.OTHERS, f"its {KEY_NAME} is another key, expected this device's")
 
 
 def _is_encrypted(key: bytes) -> bool:

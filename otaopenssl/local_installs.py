@@ -46,11 +46,16 @@ class LocalInstalls(NamedTuple):
         return [
             "install_device() {",
             f'  local target={shell_quoted(str(self.root))}"/${{DEVICE_UUID}}"{shell_quoted(self._inner())}',
-            f'  if [ -e "${{target}}/{CERTIFICATE_NAME}" ]; then',
+            f'  if [ -e "${{target}}/{CERTIFICATE_NAME}" ] || [ -L "${{target}}/{CERTIFICATE_NAME}" ]; then',
             f'    cmp -- "${{target}}/{CERTIFICATE_NAME}" "${{device_dir}}/{CERTIFICATE_NAME}" >&2; return',
             "  fi",
             '  mkdir -p -- "${target}" && chmod 700 -- "${target}" || return',
-            f'  if [ -e "${{device_dir}}/{KEY_NAME}" ]; then {key_move} || return; fi',
+            f'  if [ -e "${{device_dir}}/{KEY_NAME}" ]; then',
+            f'    if [ -e "${{target}}/{KEY_NAME}" ] || [ -L "${{target}}/{KEY_NAME}" ]; then',
+            f'      cmp -- "${{target}}/{KEY_NAME}" "${{device_dir}}/{KEY_NAME}" >&2 || return',
+            "    fi",
+            f"    {key_move} || return",
+            "  fi",
             f"  {' && '.join(others)}",
             "}",
         ]

@@ -22,9 +22,17 @@ from otaopenssl.sftp_batch import (
     look_batch,
     parse_entries,
     publish_batch,
+    replace_batch,
     stage_batch,
+    unmoved,
 )
-from otaopenssl.sftp_complaints import command_complaint, connection_complaint, hint_for
+from otaopenssl.sftp_complaints import (
+    command_complaint,
+    connection_complaint,
+    directory_hint,
+    hint_for,
+    listing_complaint,
+)
 
 # Of what a device sends; and of known_hosts, which ssh adds to.
 LARGEST_FILE = 16 * 1024 * 1024
@@ -60,6 +68,9 @@ class SshOptions(NamedTuple):
             "ServerAliveInterval": math.ceil(self.seconds / 2),
             "ServerAliveCountMax": 2,
             "LogLevel": "ERROR",
+            # A configuration for logging in by hand may have them; sftp would wait for ever, or not begin.
+            "RequestTTY": "no",
+            "RemoteCommand": "none",
         }
         words = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
         config = () if self.config is None else ("-F", str(self.config))
@@ -94,50 +105,64 @@ class RemoteDirectory:
 
     def fetch(self, name: str, copies: Copies) -> None:
         """As ``Destination.fetch``."""
-        self._run(fetch_batch(self._directory, name), copies.directory)
+        self._check(self._finished(fetch_batch(self._directory, name), copies.directory, self._options))
 
     def stage(self, files: Sequence[InstalledFile], left: Sequence[str], copies: Copies) -> Entries:
         """As ``Destination.stage``."""
         return self._entries(stage_batch(self._directory, files, left), copies.directory)
 
-    def publish(self, names: Sequence[str], copies: Copies) -> Entries:
-        """As ``Destination.publish``."""
-        return self._entries(publish_batch(self._directory, names), copies.directory)
+    def publish(self, moved: Sequence[str], names: Sequence[str], copies: Copies) -> Entries:
+        """As ``Destination.publish``; where the server cannot put a file in another's place, that is removed first."""
+        batch = publish_batch(self._directory, moved, names)
+        finished = self._finished(batch, copies.directory, self._options)
+        left = unmoved(last_command(_printed(finished)), moved)
+        if finished.is_good or not left or _is_lost(finished):
+            return self._listed(finished)
+        return self._entries(replace_batch(self._directory, left, names), copies.directory)
 
     def discard(self, temporary: Sequence[str]) -> None:
         """As ``Destination.discard``; nobody is kept waiting long for it."""
-        seconds = min(self._options.seconds, _SECONDS_TO_TIDY)
-        self._run(discard_batch(self._directory, temporary), Path("/"), self._options._replace(seconds=seconds))
+        options = self._options._replace(seconds=min(self._options.seconds, _SECONDS_TO_TIDY))
+        self._check(self._finished(discard_batch(self._directory, temporary), Path("/"), options))
 
     def _entries(self, batch: Batch, cwd: Path) -> Entries:
-        return parse_entries(self._run(batch, cwd))
+        return self._listed(self._finished(batch, cwd, self._options))
 
-    def _run(self, batch: Batch, cwd: Path, options: SshOptions | None = None) -> str:
-        """What sftp prints of a batch that was carried out as a whole. Raises Unfit and Failed."""
-        options = options or self._options
+    def _listed(self, finished: Finished) -> Entries:
+        """What a batch has listed that was carried out as a whole. Raises Unfit and Failed."""
+        self._check(finished)
+        said = listing_complaint(finished.stderr)
+        if said:
+            hint = "let the user that logs in list it: check its owner and mode (r and x), and what the server forbids"
+            raise Unfit(f"{quoted(self.shown)} cannot be listed: {quoted(said)}", hint=hint)
+        return parse_entries(_printed(finished))
+
+    def _finished(self, batch: Batch, cwd: Path, options: SshOptions) -> Finished:
+        """A session of sftp, however it ended. Raises Unfit and Failed where it did not end by itself."""
         host = quoted(options.login.shown)
         seconds = _SESSION_TIMES * options.seconds
         try:
-            finished = self._client.run(options.argv(), cwd=cwd, stdin=batch.text().encode(), seconds=seconds)
+            return self._client.run(options.argv(), cwd=cwd, stdin=batch.text().encode(), seconds=seconds)
         except TimedOut as error:
             hint = "give it longer by '--timeout SECONDS', or run the same command again later"
             raise Failed(f"the session with {host} did not end within {seconds:g} seconds", hint=hint) from error
         except Flooded as error:
             words = f"{quoted(self.shown)} holds far more than a device's files: {error.message}"
             raise Unfit(words, hint="move away what does not belong there") from error
-        printed = finished.stdout.decode("utf-8", "replace")
+
+    def _check(self, finished: Finished) -> None:
+        """Raise Unfit or Failed where a batch was not carried out as a whole."""
         if not finished.is_good:
-            self._refuse(finished, last_command(printed))
-        return printed
+            self._refuse(finished, last_command(_printed(finished)))
 
     def _refuse(self, finished: Finished, command: str) -> None:
         (status,) = finished.statuses
         shown, host = quoted(self.shown), quoted(self._options.login.shown)
         if status < 0:
             raise Failed(f"sftp {describe_statuses(finished)}", hint="run the same command again")
-        if status == _CONNECTION_STATUS or not command:
+        if _is_lost(finished) or not command:
             said, hint = connection_complaint(finished.stderr, self._options.known_name, self._options.ssh_words)
-            why = f": {quoted(said)}" if said else ""
+            why = f": {quoted(said)}" if said else ", and neither ssh nor sftp says why"
             if command:
                 hint = "run the same command again, which finishes what was begun"
                 raise Failed(f"the connection to {host} was lost{why}", hint=hint)
@@ -145,11 +170,20 @@ class RemoteDirectory:
         said = quoted(command_complaint(finished.stderr))
         name, _, arguments = command.partition(" ")
         if name == "cd":
-            hint = f"have it made on the device first, which this does not do: mkdir -p {self._directory}"
-            raise Unfit(f"{shown} cannot be gone to: {said}", hint=hint)
+            raise Unfit(f"{shown} cannot be gone to: {said}", hint=directory_hint(said, self._directory))
         if name == "get":
             remote, _, local = arguments.partition(" ")
             kind = Unfit if local.startswith("there/") else Failed
             raise kind(f"{quoted(remote)} in {shown} cannot be fetched: {said}", hint=hint_for(command))
         what = "listed" if name == "ls" else "written"
         raise Unfit(f"{shown} cannot be {what}: {said}", hint=hint_for(command))
+
+
+def _printed(finished: Finished) -> str:
+    return finished.stdout.decode("utf-8", "replace")
+
+
+def _is_lost(finished: Finished) -> bool:
+    """Whether the connection was lost, or sftp killed, rather than a command refused."""
+    (status,) = finished.statuses
+    return status < 0 or status == _CONNECTION_STATUS

@@ -9,7 +9,7 @@ import stat
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from otaopenssl.destination import DIRECTORY, LINK, REGULAR, SPECIAL, Entry, temporary_name
+from otaopenssl.destination import DIRECTORY, LINK, REGULAR, SPECIAL, TRIED_NAME, Entry, temporary_name
 from otaopenssl.installed_files import InstalledFile
 
 PROMPT = "sftp> "
@@ -53,15 +53,39 @@ def stage_batch(directory: str, files: Sequence[InstalledFile], left: Sequence[s
     return Batch(tuple(commands))
 
 
-def publish_batch(directory: str, names: Sequence[str]) -> Batch:
-    """Move files from their temporary names to their own, one after the other, and get them once more."""
-    moves = (f"rename {temporary_name(name)} {name}" for name in names)
-    return Batch((f"cd {directory}", *moves, _LIST, *(f"get {name} published/{name}" for name in names)))
+def publish_batch(directory: str, moved: Sequence[str], names: Sequence[str]) -> Batch:
+    """Move files from their temporary names to their own, one after the other, and get all that are named once more."""
+    return Batch((f"cd {directory}", *(_move(name) for name in moved), *_published(names)))
+
+
+def replace_batch(directory: str, moved: Sequence[str], names: Sequence[str]) -> Batch:
+    """As ``publish_batch``, for a server that renames nothing onto a file that is there: each is removed before.
+
+    That the server renames at all is tried first, so that nothing is removed for which nothing can come.
+    """
+    first = temporary_name(moved[0])
+    tried = (f"rename {first} {TRIED_NAME}", f"rename {TRIED_NAME} {first}")
+    moves = (command for name in moved for command in (f"-rm {name}", _move(name)))
+    return Batch((f"cd {directory}", *tried, *moves, *_published(names)))
+
+
+def unmoved(command: str, moved: Sequence[str]) -> Sequence[str]:
+    """Those that were still to be moved when a session of ``publish_batch`` came to this command; none after all."""
+    commands = [_move(name) for name in moved]
+    return moved[commands.index(command) :] if command in commands else ()
 
 
 def discard_batch(directory: str, temporary: Sequence[str]) -> Batch:
     """Remove temporary files, those that are there."""
     return Batch((f"cd {directory}", *(f"-rm {name}" for name in temporary)))
+
+
+def _move(name: str) -> str:
+    return f"rename {temporary_name(name)} {name}"
+
+
+def _published(names: Sequence[str]) -> tuple[str, ...]:
+    return (_LIST, *(f"get {name} published/{name}" for name in names))
 
 
 def parse_entries(printed: str) -> dict[str, Entry]:

@@ -9,6 +9,8 @@ _CHATTER = re.compile(r"@.*|Warning: .*|Connection closed\.?|Killed by signal .*
 # And of files that were looked for and are not there, which is no reason for the end of a session.
 _ABSENT = re.compile(r"File \".*\" not found\.?|remote delete .*: No such file or directory")
 _NO_ROOM = re.compile(r"(?:put|rm|chmod|rename) ")
+# As sftp says it of a directory, where it ends with 0 nevertheless.
+_NOT_LISTED = re.compile(r"remote readdir\(.*|Couldn't read directory: .*")
 
 
 class Known(NamedTuple):
@@ -39,6 +41,10 @@ _KNOWN = (
     Known(re.compile(r".*[Bb]ad configuration option.*|Can't open user config file .*"), "mend the ssh configuration"),
 )
 _BY_HAND = "see by hand what is wrong: ssh {words}"
+_NO_SFTP = (
+    "see on the device, in its ssh server's log, whether its sftp server starts for that user: a missing program, "
+    "a ForceCommand, a ChrootDirectory or a login shell may end it"
+)
 
 
 def connection_complaint(stderr: bytes, known: str, words: str) -> tuple[str, str]:
@@ -51,7 +57,7 @@ def connection_complaint(stderr: bytes, known: str, words: str) -> tuple[str, st
         for line in lines:
             if one.line.fullmatch(line):
                 return line, one.hint.format(known=known, words=words)
-    return (lines[0] if lines else ""), _BY_HAND.format(words=words)
+    return (lines[0], _BY_HAND.format(words=words)) if lines else ("", _NO_SFTP)
 
 
 def command_complaint(stderr: bytes) -> str:
@@ -60,10 +66,28 @@ def command_complaint(stderr: bytes) -> str:
     return lines[-1] if lines else "no reason is given"
 
 
+def listing_complaint(stderr: bytes) -> str:
+    """Why a directory could not be listed; empty where nothing is said of it."""
+    return next((line for line in _lines(stderr) if _NOT_LISTED.fullmatch(line)), "")
+
+
+def directory_hint(said: str, directory: str) -> str:
+    """What to do where a directory cannot be gone to, by what is said of it."""
+    if "is not a directory" in said:
+        return "name a directory by '--directory'"
+    if "No such file" in said:
+        made = f"have it made on the device first, which this does not do: mkdir -p {directory}"
+        return f"{made}; where a link leads there, have made what it leads to"
+    return "check the owners and modes of the directories that lead to it, on the device"
+
+
 def hint_for(command: str) -> str:
     """What to do about a command of a batch that a server did not carry out."""
     if _NO_ROOM.match(command):
-        return "check its owner and mode, that its file system has room, and that it is not mounted read-only"
+        return (
+            "check its owner and mode, that its file system has room and is not mounted read-only, "
+            "and that no other install runs there at the same time"
+        )
     return "check the directory on the device, and the owners and modes of what is in it"
 
 

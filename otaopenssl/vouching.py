@@ -106,11 +106,22 @@ class Examination:
             raise self._refused(f"gateway {quoted(shown)}: {words}", hint=hint)
         return Trust(tuple(by), tuple(above))
 
-    def _vouched(self, anchors: Anchors, shown: str, what: str) -> set[int]:
-        """Which certificates the anchors vouch for: they are among them, or an anchor's key has signed them.
+    def is_led_to(self, ca: Anchors) -> bool:
+        """Whether the leaf leads to a CA. Raises Failed where it has more certificates than are looked at."""
+        return self._reached(ca)[1]
 
-        One that has an anchor's key and another's signature leads to the anchor, as a CA does that another CA has
-        signed, but what it says is nobody's word. Raises Failed where the leaf leads to none.
+    def _vouched(self, anchors: Anchors, shown: str, what: str) -> set[int]:
+        """Which certificates the anchors vouch for. Raises Failed where the leaf leads to none of them."""
+        vouched, is_leaf_reached = self._reached(anchors)
+        if not is_leaf_reached:
+            raise self._refused(f"gateway {quoted(shown)}: its chain does not lead to {what}")
+        return vouched
+
+    def _reached(self, anchors: Anchors) -> tuple[set[int], bool]:
+        """Which certificates the anchors vouch for, and whether the leaf leads to one.
+
+        They are among the anchors, or an anchor's key has signed them. One that has an anchor's key and another's
+        signature leads to the anchor, as a CA does that another CA has signed, but what it says is nobody's word.
         """
         exact = {i for i, c in enumerate(self.chain) if c.sha256 in anchors.digests}
         # Those whose keys are trusted; of these, those whose content is.
@@ -123,9 +134,7 @@ class Examination:
         while grows:
             new = {i for i, signers in self._signers.items() if i not in vouched and signers & (keys | vouched)}
             vouched, grows = vouched | new, bool(new)
-        if 0 not in keys | vouched:
-            raise self._refused(f"gateway {quoted(shown)}: its chain does not lead to {what}")
-        return vouched
+        return vouched, 0 in keys | vouched
 
     def _signers_of(self, found: Sequence[Certificate]) -> dict[int, set[int]]:
         """For the leaf and every certificate that it leads to: which of the others have signed it."""

@@ -1,7 +1,7 @@
 """An sftp server for tests that does as the real one does, but for one fault; its own program, run by sshd or sftp.
 
-Arguments: the real server, a file that counts requests over all sessions, a fault, and for which request it is or what
-it is about. Source of the messages: draft-ietf-secsh-filexfer-02.
+Arguments: the real server, a file that counts requests over all sessions, a fault, for which request it is or what it
+is about, and the real server's own. Source of the messages: draft-ietf-secsh-filexfer-02.
 """
 
 import os
@@ -38,8 +38,9 @@ def flipped(packet: bytes, needle: bytes) -> bytes:
 class Proxy:
     """The real server, and what is between it and the client."""
 
-    def __init__(self, server: str, counter: str, fault: str, which: str) -> None:
-        self._server = subprocess.Popen([server, "-u", "0077"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    def __init__(self, server: str, counter: str, fault: str, which: str, *arguments: str) -> None:
+        command = [server, "-u", "0077", *arguments]
+        self._server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self._counter = Path(counter)
         self._fault = fault
         self._which = which

@@ -32,14 +32,14 @@ device_answers device_index device_verdicts file_rules included inventory twins
 belonging certificate_rules gateway_root_rules previous
 account approvers builds configs dsse file_system fleet_expiry fleet_root plan records recorded_lines
 recorded_keys scratch serials server_directory vouching workbench
-doctor_check execution materials present_device recovery
+archived_root doctor_check execution materials present_device recovery
 differences doctor_ca doctor_keys doctor_openssl doctor_owners doctor_place doctor_server gateway_root installed_files
 permission record
 renewal_choice renewal_source replacing
 dead_runs destination rehearsal trials
 evidence gate gateway image installed_identity issuance proof server sftp_batch show statement_rules
-approve device doctor_texts fleet_block install line_rules record_rules renew root seal_rules sftp
-fleet_summary
+approve device doctor_texts fleet_block installation line_rules record_rules renew root seal_rules sftp
+fleet_summary install
 device_script doctor fleet follow_up install_script issued_list local_installs recorded_devices rehearse
 export
 audit fleet_script page_certificates recorded_certificates rehearse_script renewal_script

@@ -113,3 +113,17 @@ def test_the_dry_run_does_the_same(project: Path, pki: Pki, style: str) -> None:
     assert (found / "gateway.url").read_text() == URL
     assert openssl("x509", "-in", "client.pem", "-noout", "-subject", cwd=found).replace(" ", "") == "subject=CN=d1\n"
     assert (found / "pkey.pem").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_dry_run_keeps_another_key(project: Path, pki: Pki) -> None:
+    """The script writes over no pkey.pem that is not the device's, whatever else is there or not."""
+    (project / "one").write_text("d1\n")
+    there = project / "images" / "d1" / "var" / "sota" / "import"
+    there.mkdir(parents=True)
+    (there / "pkey.pem").write_text("another's")
+    with s_server(pki, "leaf", "root") as port:
+        arguments = ["fleet", "--ids", "one", "--gateway", URL, "--port", str(port), "--install-local", "images"]
+        script = run(*arguments, "-n", cwd=project).out
+        ran = subprocess.run(["bash"], input=script, text=True, cwd="/", env={}, check=False, capture_output=True)
+    assert "device d1 is not installed" in ran.stderr
+    assert {path.name: path.read_text() for path in there.iterdir()} == {"pkey.pem": "another's"}

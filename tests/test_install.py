@@ -281,7 +281,25 @@ def test_no_sftp_on_the_device(fleet: Fleet, device: Sshd, target: Path) -> None
     device.behave(["/nonexistent/sftp-server"])
     refused(install(fleet, device, target), 1, "no session with '127.0.0.1'")
     device.behave(["/bin/echo", "Welcome to this device!"])
-    refused(install(fleet, device, target), 1, "no session with '127.0.0.1'")
+    refused(install(fleet, device, target), 1, "no session with '127.0.0.1'", "Received message too long")
+
+
+@pytest.mark.parametrize(
+    "line", ["ForceCommand sh -c 'echo no >&2; exit 7'", "ForceCommand kill -9 $$", "ChrootDirectory /nonexistent"]
+)
+def test_an_sftp_server_that_ends(fleet: Fleet, device: Sshd, target: Path, line: str) -> None:
+    """Of one that ends at once ssh tells nothing: that is said, and where the reason stands."""
+    device.behave(["internal-sftp\n", line])
+    refused(install(fleet, device, target), 1, "no session with '127.0.0.1', and neither", "its ssh server's log")
+
+
+@pytest.mark.parametrize("line", ["RequestTTY force", "RemoteCommand tmux attach"])
+def test_a_configuration_for_logging_in(fleet: Fleet, device: Sshd, target: Path, line: str) -> None:
+    """What a user's configuration has for a session by hand does not disturb that of sftp."""
+    device.configure(line)
+    ran = install(fleet, device, target, "--timeout", "5")
+    assert ran.status == 0, ran.err
+    check_installed(target, fleet.device("u1"))
 
 
 def test_no_sftp_here(fleet: Fleet, device: Sshd, target: Path, tmp_path: Path) -> None:
@@ -323,10 +341,67 @@ def test_what_ssh_gets(fleet: Fleet, device: Sshd, target: Path, tmp_path: Path)
 
 def test_no_such_directory(fleet: Fleet, device: Sshd, target: Path) -> None:
     """A directory that is missing, and one that is none, are told and not made."""
-    refused(install(fleet, device, target / "missing"), 4, "cannot be gone to", "No such file", "mkdir -p")
+    refused(install(fleet, device, target / "missing"), 4, "cannot be gone to", "No such file", "mkdir -p", "a link")
     assert not (target / "missing").exists()
     (target / "file").write_text("")
-    refused(install(fleet, device, target / "file"), 4, "is not a directory")
+    ran = install(fleet, device, target / "file")
+    refused(ran, 4, "is not a directory", "name a directory")
+    assert "mkdir" not in ran.err
+
+
+@pytest.mark.parametrize("denied", ["opendir,readdir", "readdir"])
+def test_a_directory_that_cannot_be_listed(fleet: Fleet, device: Sshd, target: Path, denied: str) -> None:
+    """sftp takes it for an empty one; it is told, and nothing is written."""
+    device.behave([SFTP_SERVER, "-P", denied])
+    refused(install(fleet, device, target), 4, "cannot be listed", "Permission denied")
+    assert list(target.iterdir()) == []
+
+
+def test_a_server_that_replaces_nothing(fleet: Fleet, device: Sshd, target: Path) -> None:
+    """Where a server moves no file onto another what is in the way is removed, and all is there after one run."""
+    device.behave([SFTP_SERVER, "-P", "posix-rename"])
+    fleet.put(fleet.earlier, target)
+    ran = install(fleet, device, target)
+    assert ran.status == 0, ran.err
+    check_installed(target, fleet.device("u1"))
+    (target / "root.crt").unlink()
+    (target / "client.pem").unlink()
+    assert install(fleet, device, target).status == 0
+    check_installed(target, fleet.device("u1"))
+
+
+@pytest.mark.parametrize("options", [[], ["--ota-ce"]])
+def test_another_configuration(fleet: Fleet, device: Sshd, target: Path, options: list[str]) -> None:
+    """One that somebody has written is kept; --replace writes over it."""
+    name = "config.toml" if options else "sota-device-cred.toml"
+    (target / name).write_text("[uptane]\npolling_sec = 5\n")
+    before = tree(target)
+    refused(install(fleet, device, target, "--toml", *options), 4, f"'{name}'", "another configuration", "--replace")
+    assert tree(target) == before
+    assert install(fleet, device, target).status == 0
+    check_installed_with_own(target, fleet, name)
+    assert install(fleet, device, target, "--toml", *options, "--replace").status == 0
+    assert "tls_clientcert_path" in (target / name).read_text()
+
+
+def check_installed_with_own(target: Path, fleet: Fleet, name: str) -> None:
+    """The device's files are there, beside somebody's configuration."""
+    check_installed(target, fleet.device("u1"), name)
+    assert "polling_sec" in (target / name).read_text()
+
+
+def test_another_gateway(fleet: Fleet, device: Sshd, target: Path) -> None:
+    """A gateway.url or a root.crt that differs is replaced, and told of; one that is missing is no word worth."""
+    fleet.put(fleet.device("u1"), target)
+    (target / "gateway.url").write_text("https://other.example")
+    (target / "root.crt").write_bytes((fleet.device("u2") / "root.crt").read_bytes())
+    ran = install(fleet, device, target)
+    assert ran.status == 0, ran.err
+    check_installed(target, fleet.device("u1"))
+    for name in ("root.crt", "gateway.url"):
+        assert f"warning: another {name} was there, and was replaced" in ran.err
+        (target / name).unlink()
+    assert "another" not in install(fleet, device, target).err
 
 
 @contextmanager
@@ -365,7 +440,7 @@ def test_a_read_only_device(fleet: Fleet, device: Sshd, tmp_path: Path) -> None:
     script = 'mount -t tmpfs tmpfs "$1"; mount -o remount,ro "$1"'
     with mounted(tmp_path / "mount", script) as (entered, seen):
         device.behave([*entered, SFTP_SERVER])
-        refused(install(fleet, device, tmp_path / "mount"), 4, "cannot be written", "read-only")
+        refused(install(fleet, device, tmp_path / "mount"), 4, "cannot be written", "read-only", "no other install")
         assert list(seen.iterdir()) == []
 
 
@@ -384,7 +459,7 @@ def test_a_device_that_damages(
 ) -> None:
     """What comes back is compared before anything is moved: nothing takes its place, and nothing is left."""
     device.behave(proxy_command(tmp_path / "count", fault, needle))
-    refused(install(fleet, device, target), 1, "is not what was sent")
+    refused(install(fleet, device, target), 1, "is not what was sent", "while no other install runs there")
     assert list(target.iterdir()) == []
 
 
@@ -540,3 +615,36 @@ def test_the_dry_run_of_another_identity(fleet: Fleet, device: Sshd, target: Pat
     script = install(fleet, device, target, "--dry-run", "--replace").out
     assert subprocess.run(["bash"], input=script, check=False, capture_output=True, text=True).returncode == 0
     check_installed(target, fleet.device("u1"))
+
+
+def put_strange(fleet: Fleet, directory: Path, what: str) -> None:
+    """Have something of another's in a directory where a device is to be installed."""
+    strange = fleet.device("u2") / ("client.pem" if what == "client.pem" else "pkey.pem")
+    if what == "a dangling link":
+        (directory / "client.pem").symlink_to("nowhere")
+    elif what == "a link to its own":
+        (directory / "client.pem").symlink_to(fleet.device("u1") / "client.pem")
+    elif what == "a directory":
+        (directory / "client.pem").mkdir()
+    else:
+        shutil.copyfile(strange, directory / what)
+
+
+STRANGE = ["pkey.pem", "client.pem", "sota-device-cred.toml", "a dangling link", "a link to its own", "a directory"]
+
+
+def test_what_the_dry_run_keeps(fleet: Fleet, device: Sshd, target: Path) -> None:
+    """The script writes over nothing that the tool would not write over, be it a key alone or no file at all."""
+    script = install(fleet, device, target, "--toml", "--dry-run").out
+    for what in STRANGE:
+        put_strange(fleet, target, what)
+        before = tree(target)
+        ran = subprocess.run(["bash"], input=script, check=False, capture_output=True, text=True)
+        assert ran.returncode == 4, (what, ran.stderr)
+        assert "has another" in ran.stderr
+        assert tree(target) == before
+        (found,) = target.iterdir()
+        found.rmdir() if what == "a directory" else found.unlink()
+    shutil.copyfile(fleet.device("u1") / "pkey.pem", target / "pkey.pem")
+    assert subprocess.run(["bash"], input=script, check=False, capture_output=True, text=True).returncode == 0
+    check_installed(target, fleet.device("u1"), "sota-device-cred.toml")

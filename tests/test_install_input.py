@@ -175,6 +175,21 @@ def test_where_the_gateway_is_told(own: Path, image: Path) -> None:
     refused(install(own, image), 2, "gateway of otaopenssl.toml is 'toml.example', expected an https URL")
 
 
+def test_the_ca_of_an_archive(own: Path, image: Path, fleet: Fleet) -> None:
+    """root.crt has to be of the CA that credentials.zip carries, where it carries one."""
+    for uuid, status in (("u2", 1), ("u1", 0)):
+        with zipfile.ZipFile(own / "credentials.zip", "w") as archive:
+            archive.writestr("autoprov.url", URL)
+            archive.write(fleet.device(uuid) / "root.crt", "server_ca.pem")
+        ran = install(own, image, "--credentials", "credentials.zip")
+        if status:
+            refused(ran, 1, "root.crt' does not lead to the CA in credentials.zip", "sha256:", "gateway root --uuid u1")
+            assert list((image / "var/sota/import").iterdir()) == []
+        else:
+            assert ran.status == 0, ran.err
+            check_installed(image / "var/sota/import", own / "myservername/devices/u1")
+
+
 def sign_elsewhere(device: Device) -> None:
     """A certificate under a CA of the same name."""
     config = ["-subj", "/CN=ota-devices-CA", "-days", "3000", "-keyout", "other.key", "-out", "other.crt"]
@@ -256,7 +271,11 @@ def test_a_key_that_is_on_the_device_alone(own: Path, device: Sshd, target: Path
         names = [file["name"] for file in told["files"]]
         assert names == ["root.crt", "gateway.url", "sota-device-cred.toml", "client.pem"]
         assert "the key of this device is on the device alone" in told["warnings"][0]
+        assert any("pkey.pem is there and was not looked at" in warning for warning in told["warnings"])
+        assert "others may read it" not in " ".join(told["warnings"])
     assert tree(target)["pkey.pem"] == before
+    (target / "pkey.pem").chmod(0o640)
+    assert "has mode 0640, expected 0600: others may read it" in run(*command, cwd=own).out
     assert "tls_pkey_path" not in (target / "sota-device-cred.toml").read_text()
     script = run(*command[:-1], "--dry-run", cwd=own)
     assert "pkey.pem" not in script.out.replace(".pkey.pem.otaopenssl", ""), script.out

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -14,16 +15,20 @@ from pathlib import Path
 import pytest
 
 from otaopenssl import interrupts, scratch
+from otaopenssl.destination import Copies
 from otaopenssl.environment import environment
-from otaopenssl.errors import Interrupted
+from otaopenssl.errors import Interrupted, Unfit
 from otaopenssl.ids import ServerName
+from otaopenssl.image import ImageDirectory
 from otaopenssl.inside import opened_inside
-from otaopenssl.install import State, install_local
+from otaopenssl.install import install_local
+from otaopenssl.installation import State
+from otaopenssl.installed_files import InstalledFile
 from otaopenssl.runner import Runner
 from tests.conftest import Ran, run, tree
 from tests.installations import GATEWAY, Fleet, check_installed
 from tests.test_hostile import in_namespace
-from tests.test_install import OTHERS, refused
+from tests.test_install import OTHERS, STRANGE, put_strange, refused
 
 WHERE = "var/sota/import"
 
@@ -115,7 +120,9 @@ def test_links_that_lead_nowhere(fleet: Fleet, image: Path, tmp_path: Path) -> N
     for target, words in ((str(outside), "is not there"), ("import", "cannot be gone to"), ("/file", "cannot be gone")):
         (image / "file").write_text("")
         (image / WHERE).symlink_to(target)
-        refused(install(fleet, image), 4, words)
+        ran = install(fleet, image)
+        refused(ran, 4, words, "links" if "gone" in words else "a link on the way leads to what is not in the image")
+        assert "mkdir" not in ran.err
         (image / WHERE).unlink()
     assert list(outside.iterdir()) == []
 
@@ -183,8 +190,40 @@ def test_the_dry_run(fleet: Fleet, image: Path) -> None:
         ran = subprocess.run(["bash"], input=script, check=False, capture_output=True, text=True, cwd="/")
         assert ran.returncode == 0, ran.stderr
         check_installed(odd / WHERE, fleet.device("u1"), "sota-device-cred.toml")
-    (odd / WHERE / "client.pem").write_bytes((fleet.device("u2") / "client.pem").read_bytes())
-    assert subprocess.run(["bash"], input=script, check=False, capture_output=True, text=True).returncode == 4
+    for what in STRANGE:
+        shutil.rmtree(odd / WHERE)
+        (odd / WHERE).mkdir()
+        put_strange(fleet, odd / WHERE, what)
+        before = tree(odd)
+        assert subprocess.run(["bash"], input=script, check=False, capture_output=True, text=True).returncode == 4
+        assert tree(odd) == before
+
+
+def test_another_configuration_and_gateway(fleet: Fleet, image: Path) -> None:
+    """A configuration that differs is kept, a gateway.url that does is replaced and told of, as on a device."""
+    (image / WHERE / "config.toml").write_text("[uptane]\n")
+    (image / WHERE / "gateway.url").write_text("https://other.example")
+    before = tree(image)
+    refused(install(fleet, image, "--toml", "--ota-ce"), 4, "another configuration")
+    assert tree(image) == before
+    ran = install(fleet, image, "--toml", "--ota-ce", "--replace")
+    assert ran.status == 0, ran.err
+    assert "warning: another gateway.url was there, and was replaced" in ran.err
+    check_installed(image / WHERE, fleet.device("u1"), "config.toml")
+
+
+def test_another_install_at_once(fleet: Fleet, image: Path, tmp_path: Path) -> None:
+    """What takes a temporary name after the directory was looked at is told as what it may be."""
+    directory = ImageDirectory(image, f"/{WHERE}")
+    copies = Copies(tmp_path / "copies")
+    copies.directory.mkdir()
+    file = InstalledFile("root.crt", b"content", 0o644)
+    copies.prepare([file])
+    assert directory.look([], copies) == {}
+    directory.stage([file], [], copies)
+    with pytest.raises(Unfit) as raised:
+        directory.stage([file], [], copies)
+    assert "another install may run there" in raised.value.hint
 
 
 def test_making_directories(fleet: Fleet, tmp_path: Path, real_openssl: str) -> None:

@@ -61,7 +61,7 @@ def install(
     ] = None,
     credentials: CredentialsPath = None,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Write over another identity that the device has.")
+        bool, typer.Option("--replace", help="Write over another identity or configuration that is there.")
     ] = False,
     toml: Annotated[
         bool, typer.Option("--toml", help="Install a configuration of aktualizr as well: sota-device-cred.toml.")

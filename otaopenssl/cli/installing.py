@@ -114,6 +114,9 @@ def _order(running: Running, options: Installing, defaults: Defaults) -> Install
         directory=parse_directory(options.directory),
         configuration=configuration if options.toml else None,
         is_replacing=options.is_replacing,
+        credentials=None
+        if options.credentials is None
+        else Credentials(here / options.credentials, options.credentials),
     )
 
 
