@@ -5,6 +5,7 @@ certificate; then the two are exchanged, and the old one is moved to where it is
 ever published is there, and what lies under that name tells the next run how far a run has come that was killed.
 """
 
+import errno
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -55,7 +56,7 @@ def finish_alone(server: Server) -> None:
             else:
                 _keep(server, uuid, entry)
         except OSError as error:
-            raise not_writable(error, server.shown(entry)) from error
+            raise not_writable(error, _where(server, error, entry)) from error
     _tidy(server)
 
 
@@ -78,7 +79,7 @@ def take_place(server: Server, uuid: DeviceUUID, staged: Path, digest: str, comm
             _take_back(server, uuid, entry, staged, digest)
             raise
     except OSError as error:
-        raise not_writable(error, server.shown(server.device_path(uuid))) from error
+        raise not_writable(error, _where(server, error, server.device_path(uuid))) from error
     finally:
         _tidy(server, uuid)
     return kept or entry
@@ -151,9 +152,21 @@ def _keep(server: Server, uuid: DeviceUUID, old: Path) -> Path:
 def _make(server: Server, directory: Path) -> None:
     """Have a directory that nobody else can look into, in previous/."""
     for path in (server.previous_dir, directory):
-        with suppress(FileExistsError):
+        try:
             path.mkdir(mode=0o700)
+        except FileExistsError:
+            if not path.is_dir() or path.is_symlink():
+                raise NotADirectoryError(errno.ENOTDIR, "no directory", str(path)) from None
+        else:
             sync_file(path.parent)
+        if not os.access(path, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+
+def _where(server: Server, error: OSError, otherwise: Path) -> str:
+    """What could not be written, as commands name it: what the error names, where that is in previous/."""
+    named = Path(os.fsdecode(error.filename)) if error.filename else otherwise
+    return server.shown(named if named.is_relative_to(server.previous_dir) else otherwise)
 
 
 def _tidy(server: Server, uuid: DeviceUUID | None = None) -> None:

@@ -8,7 +8,7 @@ from otaopenssl.certificate_request import parse_request
 from otaopenssl.errors import Failed, Unfit, quoted, raise_all
 from otaopenssl.given import Given
 from otaopenssl.ids import DeviceID, DeviceUUID, Identity
-from otaopenssl.layout import Server
+from otaopenssl.layout import CERTIFICATE_NAME, Server
 from otaopenssl.present_device import PresentDevice, whole_device
 from otaopenssl.request_rules import request_faults, request_warnings
 from otaopenssl.signing_steps import Part, from_keys, from_request
@@ -42,7 +42,8 @@ class RenewalSource(NamedTuple):
         """
         uuid = DeviceUUID(places["DEVICE_UUID"])
         found = self._whole(text, Identity(uuid, DeviceID(places["device_id"])))
-        check_carried(found.path, found.files.keys())
+        certificate = found.files[CERTIFICATE_NAME]
+        check_carried(found.path, found.files.keys(), certificate, has_new_key=self.has_new_key)
         if self.has_new_key:
             if not found.has_key:
                 hint = (

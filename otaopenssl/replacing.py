@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from otaopenssl import previous
-from otaopenssl.carried import carry_over
+from otaopenssl.carried import carry_over, give_owner
 from otaopenssl.device_verdicts import accepted_of, judged
 from otaopenssl.digest import sha256
 from otaopenssl.durable import not_writable, read_bounded, sync_file, sync_tree
@@ -65,6 +65,7 @@ def replace_device(bench: Workbench, one: Replacement, runner: Runner, commit: C
             _check_settled(server, uuid, issued.sha256, one.run_id)
             linked = {name for name in one.links if (real / name).is_symlink()}
             carry_over(real, staged, {*os.listdir(staged), *one.before, *linked})  # noqa: PTH208 - names, not paths
+            give_owner(real, staged)
             sync_file(staged)
             kept = previous.take_place(server, uuid, staged, one.sha256, commit)
     except OSError as error:

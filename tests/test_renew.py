@@ -155,7 +155,7 @@ def test_what_cannot_be_carried_over(project: Path, devices: Path, what: str) ->
     before = tree(project)
     ran = run("renew", "u1", cwd=project, timeout=30)
     assert (ran.status, len(ran.error_lines)) == (1, 1), ran.err
-    assert "'odd' in its directory cannot be carried over" in ran.err or "holds 101 files besides its own" in ran.err
+    assert "'odd' of 'u1' cannot be carried over" in ran.err or "holds 101 files besides its own" in ran.err
     assert tree(project) == before
 
 
