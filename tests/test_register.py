@@ -169,6 +169,14 @@ def test_500_then_200(made: Made) -> None:
     assert asked.requests[0].body == asked.requests[1].body
 
 
+def test_an_answer_of_headers_alone() -> None:
+    """A success that is whole with its headers, and then the end of the connection, is one."""
+    with registry(b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.0 204 No Content\r\nServer: x\r\n\r\n") as asked:
+        for _ in range(2):
+            client, _, pause = asked_of(asked)
+            assert register(client, SAMPLE, pause).state is State.REGISTERED
+
+
 def test_attempts_end() -> None:
     """A server that goes on failing is asked five times, with growing pauses, and then it is told what it said."""
     with registry(answer("503 Service Unavailable", "\x1b[31mdown\x00", "text/plain")) as asked:
@@ -209,7 +217,14 @@ def test_refused_then_there() -> None:
         (b"", "closed the connection without an answer"),
         (answer("200 OK", '"known"')[:-3], "closed the connection halfway"),
         (b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n"kno', "closed the connection halfway"),
+        (b"HTTP/1.1 200 OK\r\nContent-Ty", "closed the connection halfway"),
+        (b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n", "closed the connection halfway"),
+        (b"HTTP/1.1 200 OK", "closed the connection halfway"),
+        (b"HTTP/1.1 409 Conflict\r\nContent-Type: app", "closed the connection halfway"),
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n", "closed the connection halfway"),
         (b"SSH-2.0-OpenSSH_9.2p1\r\n", "no HTTP"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\n[]\r\n0\r\n\r\n", "no HTTP"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-" + b"f" * 99 + b"\r\n[]\r\n", "no HTTP"),
         (answer("200 OK", '"' + "x" * 65536 + '"'), "sent more than 65536 bytes"),
         (floods, "sent more than 65536 bytes"),
         (floods_headers, "sent more than 65536 bytes"),
