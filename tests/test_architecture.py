@@ -16,7 +16,7 @@ ROWS = [
     for row in """
 errors
 address departures der digest elf exchange expiry_plot file_state findings git_ignore git_index ids interrupts login
-merkle questions resources shellwords statement strict_json
+merkle questions refusal_words resources shellwords statement strict_json
 registration registry wire
 approval cnf distinguished_name environment key_kind layout outputs render settings steps
 certificate_request chain complaints device_files durable given leaf leaf_rules output_rules id_list procedure providers

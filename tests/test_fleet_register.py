@@ -88,6 +88,17 @@ def test_a_registry_out_of_reach(project: Path, devices: Path, pki: Pki) -> None
     assert set(whole(devices)) == set(uuids)
 
 
+def test_a_registry_that_is_down(project: Path, devices: Path) -> None:
+    """A registry that fails itself for some devices after one another is not asked for every other one."""
+    uuids = names(20)
+    with registry(answer("503 Service Unavailable")) as asked:
+        told = json.loads(fleet(project, uuids, f"http://127.0.0.1:{asked.port}", "--json").out)
+    assert "answered 503" in told["given_up"]
+    assert (told["made"], told["failed"]) == (20, 20)
+    assert len(set(asked.uuids)) <= 8
+    assert set(whole(devices)) == set(uuids)
+
+
 def test_an_interruption(project: Path, devices: Path) -> None:
     """A silent registry does not keep devices from being made, and Ctrl-C then ends the run soon."""
     uuids = names(8)

@@ -105,7 +105,7 @@ def test_the_request(made: Made) -> None:
 
 def test_names_and_json(made: Made) -> None:
     """A name, a type and a path of the user's own are sent, DEVICE_UUID names the device, --json tells it all."""
-    with registry(answer("201 Created", '{"uuid": "x"}')) as asked:
+    with registry(answer("201 Created", '{"id": "x"}')) as asked:
         options = [
             "--registry",
             f"{url(asked)}/own/path",
@@ -128,7 +128,7 @@ def test_names_and_json(made: Made) -> None:
         "state": "registered",
         "status": 201,
         "attempts": 1,
-        "reply": '{"uuid": "x"}',
+        "reply": '{"id": "x"}',
         "warnings": [],
     }
 
@@ -151,9 +151,10 @@ def test_another_device(made: Made) -> None:
     assert "conflicting_device" in ran.err
 
 
-def test_another_uuid(made: Made) -> None:
-    """A registry that has the device ID under another UUID is warned of."""
-    with registry(answer("200 OK", '"0c9e0f2c-0000-0000-0000-000000000000"')) as asked:
+@pytest.mark.parametrize("body", ['"0c9e0f2c-1"', '{"uuid": "0c9e0f2c-1"}', '{"device": {"deviceUuid": "0c9e0f2c-1"}}'])
+def test_another_uuid(made: Made, body: str) -> None:
+    """A registry that has the device ID under another UUID is warned of, in whatever form it says so."""
+    with registry(answer("200 OK", body)) as asked:
         ran = made.register(url(asked))
     assert ran.status == 0
     assert "warning: registry" in ran.err
@@ -182,7 +183,7 @@ def test_attempts_end() -> None:
     with registry(answer("503 Service Unavailable", "\x1b[31mdown\x00", "text/plain")) as asked:
         client, pauses, pause = asked_of(asked)
         with pytest.raises(
-            Failed, match=r"answered 503 'Service Unavailable': '\\x1b\[31mdown\\x00', after 5 attempts"
+            OutOfReach, match=r"answered 503 'Service Unavailable': '\\x1b\[31mdown\\x00', after 5 attempts"
         ):
             register(client, SAMPLE, pause)
     assert len(asked.requests) == 5
@@ -464,22 +465,70 @@ def test_a_device_must_be_whole(project: Path, devices: Path) -> None:
     assert asked.requests == []
 
 
-def test_judging_is_of_what_is_said() -> None:
-    """A 4xx counts as success only where it says that this device is there."""
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (409, ""),
+        (409, "{}"),
+        (409, "Conflict"),
+        (409, '{"timestamp":"2026-01-02T03:04:05.6+00:00","status":409,"error":"Conflict","path":"/api/v1/devices"}'),
+        (409, '{"code":"conflict","errorId":"0c9e0f2c-aaaa-bbbb-cccc-dddddddddddd","deviceType":"Other"}'),
+        (409, '{"uuid":"U1"}'),
+        (409, '{"code":"entity_already_exists"}'),
+        (409, '{"code":"conflicting_device","description":"already exists"}'),
+        (400, "Device already registered"),
+        (400, "device 'i1' is already registered; see u1"),
+        (422, '{"error": "device already exists"}'),
+        (422, '{"errors": ["A device with this UUID already exists."], "uuid": "u1"}'),
+    ],
+)
+def test_a_refusal_that_means_there_already(status: int, body: str) -> None:
+    """An empty or plain 409, and a refusal that says of this device that it is there, is no failure."""
+    reply = Reply(status, "", "application/json", None, body.encode())
+    assert judged(reply, SAMPLE.identity) is State.THERE
 
-    def state(status: int, body: str, content_type: str = "application/json") -> State | None:
-        try:
-            return judged(Reply(status, "", content_type, None, body.encode()))
-        except Failed:
-            return None
 
-    assert state(200, "") is state(204, "") is state(200, " \n") is state(201, "{}") is State.REGISTERED
-    assert state(409, "") is state(409, "{}") is state(400, "Device already registered") is State.THERE
-    assert state(422, '{"error": "device already exists"}') is State.THERE
-    assert state(409, CONFLICT.replace("deviceId or deviceName is already in use", "already exists")) is State.THERE
-    assert state(400, "device name x already exists") is None
-    assert state(409, CONFLICT) is state(409, "registered to another device") is state(400, "{}") is None
-    assert state(401, "already registered") is state(404, "already exists") is state(101, "") is None
+@pytest.mark.parametrize(
+    ("status", "body", "is_another"),
+    [
+        (429, "too many devices already registered", False),
+        (429, "device already registered", False),
+        (400, "too many devices already registered", False),
+        (422, "certificate already exists", False),
+        (409, "certificate already exists", False),
+        (400, '{"error":"deviceId already exists","uuid":"other-uuid"}', True),
+        (409, '{"device":{"uuid":"other-uuid"}}', True),
+        (409, '"0c9e0f2c-0000-0000-0000-000000000000"', True),
+        (409, "deviceId belongs to UUID 1234", True),
+        (409, "device already registered, uuid 1234", True),
+        (409, "device already registered under 1234", False),
+        (400, "device i2 is already registered", False),
+        (409, "concurrent update, try again", False),
+        (409, "device already exists? retry", False),
+        (400, "device is not already registered", False),
+        (409, "device isn't registered", False),
+        (400, "device name x already exists", True),
+        (409, CONFLICT, True),
+        (409, '{"code":"conflicting_device"}', True),
+        (409, "registered to another device", True),
+        (400, "{}", False),
+        (400, "", False),
+        (401, "device already registered", False),
+        (404, "device already exists", False),
+        (101, "", False),
+    ],
+)
+def test_a_refusal_that_is_a_failure(status: int, body: str, is_another: bool) -> None:
+    """What says nothing of this device being there, or speaks against it, is none; another device's is told as such."""
+    with pytest.raises(Failed) as raised:
+        judged(Reply(status, "", "application/json", None, body.encode()), SAMPLE.identity)
+    assert ("another device has its ID" in raised.value.message) == is_another
+
+
+def test_success_has_no_words() -> None:
+    """A 2xx with JSON or nothing is success."""
+    for status, body in ((200, ""), (204, ""), (200, " \n"), (201, "{}")):
+        assert judged(Reply(status, "", "text/plain", None, body.encode()), SAMPLE.identity) is State.REGISTERED
 
 
 def test_dry_run(made: Made, pki: Pki) -> None:
