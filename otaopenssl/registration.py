@@ -22,6 +22,8 @@ _CONFLICT = 409
 # By the others a server speaks of who asks, how often or where; not of a device.
 _ABOUT_DEVICES = frozenset({400, _CONFLICT, 422})
 _NO_CERTIFICATE = re.compile(r"\bno required ssl certificate\b", re.IGNORECASE)
+# As far as a client could take it for one: what stands before the last '@' of the authority.
+_USER = re.compile(r"^((?:[A-Za-z][A-Za-z0-9+.-]*:)?[/\\]*)[^/?#\\]*@")
 _HINTS: Mapping[int, str] = {
     401: "the registry wants to know who asks: '--client-cert FILE', or ask its operator",
     403: "the registry does not let this client register devices: ask its operator",
@@ -155,7 +157,9 @@ def _redirected(reply: Reply) -> Failed:
     hint = "give the URL that is meant, if you trust it"
     if reply.location.lower().startswith("http:"):
         hint = "give the URL that is meant; by 'http:' anybody on the way can read and change what is said"
-    return Failed(f"{words}, to {quoted(reply.location)}", hint=hint)
+    # A user name and a password are nobody's business.
+    shown = _USER.sub(r"\1", reply.location)
+    return Failed(f"{words}, to {quoted(shown)}", hint=hint)
 
 
 def _is_json(content: bytes) -> bool:

@@ -131,7 +131,9 @@ def _not_accepted(why: str) -> OutOfReach:
         hint = "give the name that its certificate is for"
     elif "expired" in words or "not yet valid" in words:
         hint = "have the registry's certificate renewed, and check this machine's clock"
-    return OutOfReach(f"has a certificate that does not hold: {words[:1].lower()}{words[1:]}", hint=hint)
+    # 'Hostname mismatch', but 'IP address mismatch'.
+    said = words[:1].lower() + words[1:] if words[1:2].islower() else words
+    return OutOfReach(f"has a certificate that does not hold: {said}", hint=hint)
 
 
 def _tls_failure(why: str) -> OutOfReach:

@@ -20,7 +20,7 @@ from otaopenssl.registration import Registration, Reply, State, judged
 from otaopenssl.registry import DEFAULT_PATH, parse_registry
 from otaopenssl.registry_client import Client
 from otaopenssl.registry_trust import ClientFiles, trust
-from tests.conftest import Ran, openssl, require, run, tree
+from tests.conftest import CHECKOUT, Ran, openssl, require, run, tree
 from tests.registries import (
     OK,
     Asked,
@@ -37,6 +37,7 @@ from tests.registries import (
     tls,
 )
 from tests.servers import Pki, Talk, refusing
+from tests.terminals import typed
 
 UUID = "SAJWA1C78D8V38055"
 CONFLICT = '{"code":"conflicting_device","description":"deviceId or deviceName is already in use"}'
@@ -213,6 +214,8 @@ def test_refused_then_there() -> None:
         (answer("200 OK", HTML, "application/json"), "it is no device registry"),
         (answer("200 OK", "[" * 60_000), "it is no device registry"),
         (answer("301 Moved", "", "text/html", "Location: http://evil.example/\x07"), r"to 'http://evil.example/\x07'"),
+        (answer("301 Moved", "", "text/html", "Location: https://u:s3cret@x/@y"), "to 'https://x/@y'"),
+        (answer("301 Moved", "", "text/html", "Location: //u:s3cr@et@x/y"), "to '//x/y'"),
         (answer("308 Permanent Redirect", "", "text/html", "Location: https://x/" + "y" * 999), "y'…"),
         (answer("304 Not Modified"), "answered 304, a redirect, which is never followed"),
         (b"", "closed the connection without an answer"),
@@ -239,6 +242,7 @@ def test_failures_are_not_asked_again(reply: bytes | Talk, words: str) -> None:
         with pytest.raises(Failed) as raised:
             register(client, SAMPLE, pause)
     assert words in raised.value.message
+    assert "s3cr" not in raised.value.message
     assert raised.value.message.isprintable()
     assert len(raised.value.message) < 700
     assert (len(asked.requests), pauses) == (1, [])
@@ -255,7 +259,7 @@ def test_time_passes(talk: Talk) -> None:
 
 
 def test_an_interruption_ends_it(made: Made) -> None:
-    """Ctrl-C ends a registering at once, be it in a pause or waiting for an answer."""
+    """Ctrl-C ends a registering at once, in a pause or waiting for an answer, and nothing is said to be undone."""
     for reply in (answer("500 Oops"), says_nothing):
         with registry(reply) as asked:
             command = [sys.executable, "-m", "otaopenssl", "register", UUID, "--registry", url(asked)]
@@ -266,7 +270,8 @@ def test_an_interruption_ends_it(made: Made) -> None:
                     time.sleep(0.01)
                 process.send_signal(signal.SIGINT)
                 _, said = process.communicate(timeout=20)
-        assert (process.returncode, said) == (130, "otaopenssl: interrupted, nothing was left behind\n")
+        assert process.returncode == 130
+        assert said.startswith("otaopenssl: interrupted, and the registry may have been told of the device")
 
 
 def test_tls(made: Made, pki: Pki) -> None:
@@ -285,7 +290,7 @@ def test_tls(made: Made, pki: Pki) -> None:
         ("direct", "attacker's root", "unable to get local issuer certificate"),
         ("direct", None, "does not hold"),
         ("alone", "root", "does not hold: self"),
-        ("other name", "root", "mismatch"),
+        ("other name", "root", "hold: hostname mismatch"),
         ("expired", "root", "expired"),
     ],
 )
@@ -340,6 +345,16 @@ def test_an_encrypted_client_key(made: Made, pki: Pki, tmp_path: Path) -> None:
             ran = made.register(there, *options, *more)
             assert (ran.status, len(ran.error_lines), "lion" in ran.err) == (4, 1, False), ran.err
     assert len(asked.requests) == 1
+
+
+def test_the_end_of_the_input_is_no_passphrase(made: Made, pki: Pki, tmp_path: Path) -> None:
+    """Ctrl-D where the passphrase of the client's key is asked for is one error."""
+    words = ["pkey", "-in", key(pki, "client"), "-aes256", "-passout", "pass:tiger", "-out", "encrypted.key"]
+    openssl(*words, cwd=tmp_path)
+    command = [sys.executable, "-m", "otaopenssl", "register", UUID, "--registry", "https://localhost:1"]
+    command += ["--client-cert", pem(pki, "client"), "--client-key", str(tmp_path / "encrypted.key")]
+    status, seen = typed(command, made.directory, [("encrypted.key: ", b"\x04")])
+    assert (status, seen.count("otaopenssl: error: ")) == (2, 1), seen
 
 
 def test_the_library_never_asks(pki: Pki, tmp_path: Path) -> None:
@@ -432,6 +447,8 @@ def test_what_is_no_registry(value: str) -> None:
         parse_registry(value)
     assert "s3cret" not in raised.value.message
     assert raised.value.message.isprintable()
+    if "://" not in value:
+        assert "expected 'http://' or 'https://'" in raised.value.message
 
 
 @pytest.mark.parametrize(
@@ -525,6 +542,22 @@ def test_a_refusal_that_is_a_failure(status: int, body: str, is_another: bool) -
     assert ("another device has its ID" in raised.value.message) == is_another
 
 
+def test_a_proxy_that_wants_a_certificate() -> None:
+    """Where a server says that it was shown no certificate the hint names the option, whatever its status."""
+    page = "<html><head><title>400 No required SSL certificate was sent</title></head></html>"
+    with pytest.raises(Failed) as raised:
+        judged(Reply(400, "Bad Request", "text/html", None, page.encode()), SAMPLE.identity)
+    assert "--client-cert FILE" in raised.value.hint
+
+
+def test_an_acronym_stays_one(pki: Pki) -> None:
+    """What the library says of an address is told as it says it."""
+    with registry(OK, context=tls(pki, "other name")) as asked:
+        client = Client(parse_registry(f"https://127.0.0.1:{asked.port}"), trust(Path(pem(pki, "root")), None))
+        with pytest.raises(OutOfReach, match="hold: IP address mismatch"):
+            register(client, SAMPLE, never)
+
+
 def test_success_has_no_words() -> None:
     """A 2xx with JSON or nothing is success."""
     for status, body in ((200, ""), (204, ""), (200, " \n"), (201, "{}")):
@@ -550,6 +583,32 @@ def test_dry_run(made: Made, pki: Pki) -> None:
         assert by_curl.headers[header] == by_tool.headers[header]
     document = json.loads(made.register(there, *options, "--dry-run", "--json").out)
     assert (document["body"].encode(), document["script"]) == (by_tool.body, printed.out)
+
+
+def test_what_the_script_leaves_out(made: Made, pki: Pki) -> None:
+    """The script says of a passphrase file that curl is not given one, where one is named."""
+    own = ["--client-cert", pem(pki, "client"), "--client-key", key(pki, "client")]
+    for more, count in (([], 0), (["--passphrase-file", "secret"], 1)):
+        printed = made.register("https://localhost:1", *own, *more, "--dry-run")
+        assert (printed.status, printed.out.count("# Of '--passphrase-file'")) == (0, count), printed.err
+
+
+def test_an_approval_holds(made: Made, tmp_path: Path) -> None:
+    """Where texts and ca.crt were approved, a registry hears of no device by others; a dry-run is not refused."""
+    directory = tmp_path / "approved"
+    shutil.copytree(made.directory, directory, symlinks=True)
+    approved = made._replace(directory=directory)
+    assert run("approve", cwd=directory).status == 0
+    own = directory / "own"
+    shutil.copytree(CHECKOUT / "templates/procedures/ota-connect-2019.7", own)
+    with registry(OK) as asked:
+        assert approved.register(url(asked)).status == 0
+        ran = approved.register(url(asked), "--procedure", "own")
+        assert (ran.status, "procedure: expected" in ran.err) == (3, True), ran.err
+        assert approved.register(url(asked), "--procedure", "own", "--dry-run").status == 0
+        (directory / "myservername/devices/ca.crt").write_bytes(b"another\n")
+        assert approved.register(url(asked)).status == 3
+    assert len(asked.requests) == 1
 
 
 def test_the_script_fails_as_well(made: Made) -> None:
