@@ -37,7 +37,7 @@ class Failed(Error):
 
 
 class OutOfReach(Failed):
-    """A server did not answer at all (exit 1): what is asked of it next would most likely come to the same."""
+    """A server did not answer, or failed each time (exit 1): what is asked next would most likely come to the same."""
 
 
 class BadInput(Error):

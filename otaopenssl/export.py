@@ -1,6 +1,8 @@
 """One use case: what there is of a device, for another program: as PKCS#12, in DER, or as a tar archive."""
 
 import os
+from datetime import datetime
+from pathlib import Path
 
 from otaopenssl import scratch
 from otaopenssl.device_tar import device_tar
@@ -11,17 +13,19 @@ from otaopenssl.interrupts import hold_for_good
 from otaopenssl.layout import CERTIFICATE_NAME, KEY_NAME, Server
 from otaopenssl.leaf import Leaf, parse_leaf
 from otaopenssl.outputs import ENCRYPTED_KEY, PemBlock, is_encrypted, is_whole_der, pem_blocks
+from otaopenssl.own_places import check_not_own
 from otaopenssl.permission import Permission
 from otaopenssl.pkcs12 import check_holds, encrypted
 from otaopenssl.present_device import PresentDevice
 from otaopenssl.program import Launch
+from otaopenssl.steps import Text
 from otaopenssl.text_rules import EXPORT_NAME
 from otaopenssl.texts import Procedure
 
 _OTHER_NAME_HINT = "name a file that is not there yet"
 
 
-def target_problems(server: Server, out: str) -> list[Error]:
+def target_problems(server: Server, procedure: Procedure, out: str) -> list[Error]:
     """What keeps a new file from being made at ``out``, a path from the project directory."""
     path = server.project_dir / out
     if os.path.lexists(path):
@@ -29,9 +33,10 @@ def target_problems(server: Server, out: str) -> list[Error]:
     parent = path.parent
     if not parent.is_dir():
         return [Unfit(f"directory {quoted(parent)} is not there", hint="make the directory first")]
-    if parent.resolve().is_relative_to(server.devices_dir.resolve()):
-        shown = quoted(server.shown(server.devices_dir))
-        return [Unfit(f"{quoted(out)} is in {shown}, where devices alone are", hint="name a file elsewhere")]
+    try:
+        check_not_own(path, out, server, hint="name a file elsewhere", texts_dir=procedure.directory)
+    except Unfit as problem:
+        return [problem]
     return check_writable(parent, str(parent))
 
 
@@ -68,9 +73,24 @@ def as_der(device: PresentDevice, *, is_key: bool) -> bytes:
     return _first_block(content, name).der or b""
 
 
-def as_tar(device: PresentDevice) -> bytes:
-    """The device directory as a tar archive; its time is the one from which the certificate is valid."""
-    return device_tar(device.path, _leaf(device).not_before)
+def as_tar(server: Server, text: Text, device: PresentDevice) -> bytes:
+    """The device directory as a tar archive; its time is the one from which the certificate is valid.
+
+    Of links those that the text makes go in.
+    """
+    return device_tar(device.path, not_before(device), links_of(server, text, device))
+
+
+def not_before(device: PresentDevice) -> datetime:
+    """The time from which the device's certificate is valid."""
+    return _leaf(device).not_before
+
+
+def links_of(server: Server, text: Text, device: PresentDevice) -> dict[str, Path]:
+    """The links that the text makes for the device, by their names, and where they lead to."""
+    places = server.device_places(*device.identity)
+    commands = [step.bind(places).commands[0] for step in text.steps if step.link_word() is not None]
+    return {Path(link).name: (server.project_dir / link).parent / target for _, _, target, link in commands}
 
 
 def as_pkcs12(

@@ -1,6 +1,8 @@
 """The dry-run of an export: a bash script that makes the same file."""
 
 import os
+from collections.abc import Collection
+from datetime import datetime
 from pathlib import Path
 
 from otaopenssl.ids import Identity
@@ -42,13 +44,23 @@ def der_script(server: Server, identity: Identity, out: str | None, *, is_key: b
     return _script(server, identity, [], _written(made, out, is_private=is_key), None)
 
 
-def tar_script(server: Server, identity: Identity, out: str | None) -> Script:
-    """What ``export --tar`` comes to by GNU tar: the same members; which bytes they are written in differs."""
+def tar_script(server: Server, identity: Identity, out: str | None, moment: datetime, links: Collection[str]) -> Script:
+    """What ``export --tar`` comes to by GNU tar: the same members; which bytes they are written in differs.
+
+    ``moment`` is the time of all; ``links`` are the names of the links that may be there.
+    """
     command = (
         "TZ=UTC tar --create --format=ustar --sort=name --dereference --owner=0 --group=0 --numeric-owner"
-        f' --mtime="${{device_dir}}/{CERTIFICATE_NAME}" --directory="${{DEVICES_DIR}}" -- "${{DEVICE_UUID}}"'
+        f' --mtime=@{int(moment.timestamp())} --directory="${{DEVICES_DIR}}" -- "${{DEVICE_UUID}}"'
     )
-    return _script(server, identity, [], _written(command, out, is_private=True), None)
+    others = "".join(f" ! -name {shell_quoted(name)}" for name in sorted(links))
+    body = [
+        f'others=$(find "${{device_dir}}" -type l{others})',
+        '[ -z "${others}" ] || { echo "links that no text makes: ${others}" >&2; exit 4; }',
+        "# the tool looks as well where the others lead to, and that no private key is there",
+        *_written(command, out, is_private=True),
+    ]
+    return _script(server, identity, [], body, None)
 
 
 def _script(
@@ -95,4 +107,5 @@ def _passphrase_lines(source: Path | int | None) -> tuple[str, ...]:
         case None:
             reading = 'IFS= read -rs -p "passphrase of the PKCS#12 file: " passphrase </dev/tty'
     empty = '[ -n "${passphrase}" ] || { echo "the passphrase is empty" >&2; exit 2; }'
-    return (f"{reading} || true", empty)
+    # The tool takes no end of a line of either kind for a part of it.
+    return (f"{reading} || true", "passphrase=${passphrase%$'\\r'}", empty)

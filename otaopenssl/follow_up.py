@@ -37,10 +37,11 @@ class Following:
     """Has the follow-ups done for devices as they are added, and knows what came of them.
 
     ``counts`` are the devices that each follow-up was done for, by ``done``; ``failures`` the first of those that one
-    or more of them were not done for, ``failed`` how many there are; ``given_up`` why the rest was not tried.
+    or more of them were not done for, ``failed`` how many there are; ``given_up`` why the rest was not tried, which
+    with ``is_fail_fast`` is so after the first failure.
     """
 
-    def __init__(self, follow_ups: Sequence[FollowUp], workers: int = _WORKERS) -> None:
+    def __init__(self, follow_ups: Sequence[FollowUp], workers: int = _WORKERS, *, is_fail_fast: bool = False) -> None:
         self.counts = {one.done: 0 for one in follow_ups}
         self.failures: list[Outcome] = []
         self.failed = 0
@@ -48,6 +49,7 @@ class Following:
         self.given_up: Error | None = None
         self._follow_ups = tuple(follow_ups)
         self._most_workers = workers
+        self._is_fail_fast = is_fail_fast
         self._workers: list[threading.Thread] = []
         self._waiting: deque[Identity] = deque()
         self._left = 0
@@ -129,6 +131,9 @@ class Following:
             if errors:
                 words = "; ".join(f"not {follow_up.done}: {error.message}" for follow_up, error in errors)
                 self._fail(identity, words, errors[0][1].hint)
+                if self._is_fail_fast:
+                    why = f"{identity.uuid}: {words}, and '--fail-fast' was given"
+                    self._give_up(Failed(why, hint=errors[0][1].hint))
             self._judge([error for _, error in errors])
             self._changed.notify_all()
 
@@ -136,8 +141,12 @@ class Following:
         """Give up where nobody was reached for some devices after one another."""
         unreached = [error for error in errors if isinstance(error, OutOfReach)]
         self._in_a_row = self._in_a_row + 1 if unreached else 0
-        if self._in_a_row >= _TELLING_FAILURES and self.given_up is None:
-            self.given_up = unreached[0]
+        if self._in_a_row >= _TELLING_FAILURES:
+            self._give_up(unreached[0])
+
+    def _give_up(self, why: Error) -> None:
+        if self.given_up is None:
+            self.given_up = why
             self._drop_waiting()
 
     def _drop_waiting(self) -> None:

@@ -7,17 +7,16 @@ import os
 import stat
 from pathlib import Path
 
-from otaopenssl.approval import APPROVAL_NAME, SIGNATURES_NAME
 from otaopenssl.durable import not_writable, opened_bounded, put
 from otaopenssl.errors import Unfit, quoted, reason
-from otaopenssl.layout import SETTINGS_NAME, Server
+from otaopenssl.layout import Server
+from otaopenssl.own_places import check_not_own
 
 # Within the first bytes of every page; templates/report.html.j2 begins so.
 _MARK = b'<meta name="generator" content="otaopenssl report '
 _HEAD_BYTES = 1024
 _LARGEST_PAGE = 64 * 1024 * 1024
 _HINT = "name another file with '--out FILE'"
-_OWN_NAMES = (APPROVAL_NAME, SIGNATURES_NAME, SETTINGS_NAME)
 # PEM of any private key (RFC 7468), also where it is encrypted.
 _PRIVATE = b"PRIVATE KEY-----"
 
@@ -30,8 +29,7 @@ def check_place(path: Path, shown: str, server: Server, *, is_forced: bool) -> N
     """
     if path.is_dir() or not path.parent.is_dir():
         raise Unfit(f"{quoted(shown)} is no place for a file", hint=_HINT)
-    if _is_own(path, server):
-        raise Unfit(f"{quoted(shown)} is a place of the project's own files", hint=_HINT)
+    check_not_own(path, shown, server, hint=_HINT)
     if os.path.lexists(path):
         _check_old(path, shown, is_forced=is_forced)
     if not os.access(path.parent, os.W_OK | os.X_OK):
@@ -46,15 +44,6 @@ def write_page(path: Path, shown: str, server: Server, content: bytes, *, is_for
         put(path, content)
     except OSError as error:
         raise not_writable(error, shown) from error
-
-
-def _is_own(path: Path, server: Server) -> bool:
-    project_dir, *own = (one.resolve() for one in (server.project_dir, server.server_dir, server.certs_dir))
-    real = path.parent.resolve() / path.name
-    if any(real.is_relative_to(one) for one in own) or real in [project_dir / name for name in _OWN_NAMES]:
-        return True
-    # Of another server, whose name nobody has given.
-    return any((one / "devices" / "ca.crt").exists() for one in real.parents)
 
 
 def _check_old(path: Path, shown: str, *, is_forced: bool) -> None:

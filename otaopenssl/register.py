@@ -44,7 +44,8 @@ def register(client: Client, registration: Registration, pause: Pause = paused) 
     """What the registry said of the device, which it knows now.
 
     Asked again after ``PAUSES`` where connections are refused or the server says that it failed itself (5xx), never
-    after another answer, a time-out or a fault of TLS. Raises OutOfReach where there was no answer, else Failed.
+    after another answer, a time-out or a fault of TLS. Raises OutOfReach where there was no answer or 5xx to the last,
+    else Failed.
     """
     body = registration.body()
     shown = f"registry {quoted(client.registry.url)}"
@@ -52,7 +53,7 @@ def register(client: Client, registration: Registration, pause: Pause = paused) 
         try:
             reply = client.put(body)
             if not reply.is_server_fault or seconds is None:
-                state = judged(reply)
+                state = judged(reply, registration.identity)
                 return Registered(state, reply, attempts, _warning(registration.identity, reply, shown))
         except Refused as error:
             if seconds is None:
@@ -91,7 +92,7 @@ class Registrar:
 
 def _warning(identity: Identity, reply: Reply, shown: str) -> str:
     """What a registry's own UUID for the device means, where it is another than the device's."""
-    known_as = reply.uuid()
+    known_as = reply.uuid(identity.uuid)
     if known_as is None or known_as.lower() == identity.uuid.lower():
         return ""
     return (

@@ -9,6 +9,7 @@ from otaopenssl.script import Style
 from otaopenssl.shellwords import shell_joined, shell_quoted
 
 _MARK = "EOF"
+_CLIENT_NOTE = "# Of '--passphrase-file' curl knows nothing: it asks for the passphrase of the client's key."
 _HEADERS = {"Content-Type": "application/json", "Accept": "application/json, */*"}
 _IS_GOOD = '[ "${status:0:1}" = 2 ]'
 
@@ -31,6 +32,7 @@ class Registering(NamedTuple):
     files: Files
     seconds: float
     project_dir: Path
+    has_passphrase_file: bool = False
 
     def curl(self) -> str:
         """The command that sends its standard input; it prints the status alone, and the answer as an error."""
@@ -84,8 +86,10 @@ class RegisterScript(NamedTuple):
         """The script, with a newline at its end."""
         lines = [
             "#!/usr/bin/env bash",
-            "# What 'otaopenssl register' sends, once; the tool asks again after 5xx and refused connections."
-            " Nothing was sent.",
+            "# What 'otaopenssl register' sends, once; the tool asks again after 5xx and refused connections, and"
+            " knows the answers that",
+            "# mean 'there already', a plain 409 for one, which end this with 1. Nothing was sent.",
+            *([_CLIENT_NOTE] if self.registering.has_passphrase_file else []),
             "set -e -o pipefail",
             "{",
             f"cd -- {shell_quoted(str(self.registering.project_dir))}",

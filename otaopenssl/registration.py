@@ -7,23 +7,24 @@ anew; ``conflicting_device`` (409) means that another device has its name or its
 
 import json
 import re
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
-from otaopenssl.errors import BadInput, Failed, quoted
+from otaopenssl.errors import BadInput, Failed, OutOfReach, quoted
 from otaopenssl.ids import Identity
+from otaopenssl.refusal_words import Said, said, words_of
 
 LARGEST_REPLY = 64 * 1024
 DEFAULT_TYPE = "Other"
 _LONGEST_NAME = 200
 _CONFLICT = 409
-# Of these the answer alone is known: who asks, and where, was wrong.
-_NOT_ABOUT_DEVICES = frozenset({401, 403, 404, 405, 407})
-_ANOTHER_HAS_IT = re.compile(r"in use by|another device|other device|\bname\b[^.{}]{0,40}\balready", re.IGNORECASE)
-# Said of a device that is there, and of another one that has its name.
-_IN_USE = re.compile(r"conflicting_device|already in use", re.IGNORECASE)
-_IS_THERE = re.compile(r"already[ _-](?:registered|exists?|there|present|created)", re.IGNORECASE)
-_HINTS = {
+# By the others a server speaks of who asks, how often or where; not of a device.
+_ABOUT_DEVICES = frozenset({400, _CONFLICT, 422})
+_NO_CERTIFICATE = re.compile(r"\bno required ssl certificate\b", re.IGNORECASE)
+# As far as a client could take it for one: what stands before the last '@' of the authority.
+_USER = re.compile(r"^((?:[A-Za-z][A-Za-z0-9+.-]*:)?[/\\]*)[^/?#\\]*@")
+_HINTS: Mapping[int, str] = {
     401: "the registry wants to know who asks: '--client-cert FILE', or ask its operator",
     403: "the registry does not let this client register devices: ask its operator",
     404: "check the path of the registry's URL",
@@ -87,13 +88,16 @@ class Reply(NamedTuple):
         said = f": {quoted(' '.join(self.text.split()))}" if self.text else ", and nothing else"
         return f"{self.status}{phrase}{said}"
 
-    def uuid(self) -> str | None:
-        """The UUID under which the registry has the device, where the answer is one as OTA Community Edition's."""
+    def uuid(self, own: str) -> str | None:
+        """The UUID under which the registry has the device of UUID ``own``, where it says one.
+
+        As OTA Community Edition does, a JSON string, or a member "uuid" of an object.
+        """
         try:
             found = json.loads(self.body)
         except (ValueError, RecursionError):
             return None
-        return found if isinstance(found, str) else None
+        return found if isinstance(found, str) else words_of(self.text).uuid(own)
 
 
 def parse_device_name(value: str) -> str:
@@ -112,11 +116,12 @@ def parse_device_type(value: str) -> str:
     return value
 
 
-def judged(reply: Reply) -> State:
-    """Whether the answer says that the device is registered now, or was already. Raises Failed where it says neither.
+def judged(reply: Reply, identity: Identity) -> State:
+    """Whether the answer says that the device is registered now, or was already.
 
-    Success is a 2xx with JSON or nothing: a page in HTML comes from something else than a registry. Of 409 and other
-    4xx it counts what they say.
+    Success is a 2xx with JSON or nothing: a page in HTML comes from something else than a registry. A 409, 400 or 422
+    means that the device was there where it says so of this device; a 409 also where it says nothing in words. Raises
+    Failed where the answer says neither; OutOfReach where the server says that it failed itself.
     """
     if 200 <= reply.status <= 299:
         if not reply.text or _is_json(reply.body):
@@ -126,15 +131,23 @@ def judged(reply: Reply) -> State:
         raise Failed(f"{words}; it is no device registry", hint="check the registry's URL")
     if 300 <= reply.status <= 399:
         raise _redirected(reply)
-    if 400 <= reply.status <= 499 and reply.status not in _NOT_ABOUT_DEVICES and not reply.is_page:
-        says_there = _IS_THERE.search(reply.text)
-        if _ANOTHER_HAS_IT.search(reply.text) or (_IN_USE.search(reply.text) and not says_there):
-            words = f"answered {reply.shown()}: another device has its ID, its name or its UUID"
-            raise Failed(words, hint="look it up in the registry; '--device-name NAME' gives this one another name")
-        if reply.status == _CONFLICT or says_there:
+    if reply.status in _ABOUT_DEVICES and not reply.is_page:
+        what = said(reply.text, *identity)
+        if what is Said.ANOTHER:
+            hint = "look it up in the registry; '--device-name NAME' gives this one another name"
+            raise Failed(f"answered {reply.shown()}: {what.value}", hint=hint)
+        if what is Said.THERE or (what is Said.PLAIN and reply.status == _CONFLICT):
             return State.THERE
-    hint = "try again later, or ask the registry's operator" if reply.is_server_fault else "see what the registry says"
-    raise Failed(f"answered {reply.shown()}", hint=_HINTS.get(reply.status, hint))
+    raise _refused(reply)
+
+
+def _refused(reply: Reply) -> Failed:
+    words = f"answered {reply.shown()}"
+    if reply.is_server_fault:
+        return OutOfReach(words, hint="try again later, or ask the registry's operator")
+    # nginx says it with status 400.
+    status = 401 if _NO_CERTIFICATE.search(reply.text) else reply.status
+    return Failed(words, hint=_HINTS.get(status, "see what the registry says"))
 
 
 def _redirected(reply: Reply) -> Failed:
@@ -144,7 +157,9 @@ def _redirected(reply: Reply) -> Failed:
     hint = "give the URL that is meant, if you trust it"
     if reply.location.lower().startswith("http:"):
         hint = "give the URL that is meant; by 'http:' anybody on the way can read and change what is said"
-    return Failed(f"{words}, to {quoted(reply.location)}", hint=hint)
+    # A user name and a password are nobody's business.
+    shown = _USER.sub(r"\1", reply.location)
+    return Failed(f"{words}, to {quoted(shown)}", hint=hint)
 
 
 def _is_json(content: bytes) -> bool:

@@ -51,7 +51,8 @@ def parse_registry(value: str) -> Registry:
     matched = _URL.fullmatch(value)
     if matched is None or not value.isprintable() or " " in value or len(value) > _LONGEST_URL:
         # Without '://' it may be anything, also a password.
-        raise BadInput("the registry is named by no URL of an http or https server", hint=_HINT)
+        words = "the registry's URL (not shown) is none, expected 'http://' or 'https://', then a host"
+        raise BadInput(words, hint=_HINT)
     scheme, authority, path, rest = matched.groups()
     if "@" in authority or "%40" in authority:
         words = "the registry's URL has a user name or a password in it (not shown)"

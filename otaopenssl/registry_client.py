@@ -65,10 +65,10 @@ class Client(NamedTuple):
         with suppress(ConnectionError, ssl.SSLEOFError):
             connection.request("PUT", self.registry.path, body, {"Host": self.registry.authority, **_HEADERS})
         response = connection.getresponse()
-        try:
-            content = response.read(LARGEST_REPLY + 1)
-        except ConnectionError as error:
-            raise http.client.IncompleteRead(b"") from error
+        if wire.has_ended:
+            # The library takes an end for the empty line behind the headers, which is read without looking further.
+            raise http.client.IncompleteRead(b"")
+        content = _body(response)
         if len(content) > LARGEST_REPLY:
             raise _too_much()
         if response.length:
@@ -81,6 +81,16 @@ class Client(NamedTuple):
             response.headers.get("Location"),
             content,
         )
+
+
+def _body(response: http.client.HTTPResponse) -> bytes:
+    try:
+        return response.read(LARGEST_REPLY + 1)
+    except ConnectionError as error:
+        raise http.client.IncompleteRead(b"") from error
+    except (ValueError, OverflowError) as error:
+        # The library reads a piece of a size that is negative.
+        raise http.client.HTTPException("the size of a piece is none") from error
 
 
 def _too_much() -> Failed:
@@ -121,7 +131,9 @@ def _not_accepted(why: str) -> OutOfReach:
         hint = "give the name that its certificate is for"
     elif "expired" in words or "not yet valid" in words:
         hint = "have the registry's certificate renewed, and check this machine's clock"
-    return OutOfReach(f"has a certificate that does not hold: {words[:1].lower()}{words[1:]}", hint=hint)
+    # 'Hostname mismatch', but 'IP address mismatch'.
+    said = words[:1].lower() + words[1:] if words[1:2].islower() else words
+    return OutOfReach(f"has a certificate that does not hold: {said}", hint=hint)
 
 
 def _tls_failure(why: str) -> OutOfReach:

@@ -36,7 +36,7 @@ class Wire:
     """The connection: as much of a socket as ``http.client`` needs one.
 
     ``deadline`` is on the monotonic clock; each method raises TimeoutError once it has passed. At most ``largest``
-    bytes are taken from the server: then TooMuch is raised.
+    bytes are taken from the server: then TooMuch is raised. ``has_ended`` is whether the server was heard to its end.
     """
 
     def __init__(self, connected: socket.socket, deadline: float, largest: int) -> None:
@@ -44,6 +44,7 @@ class Wire:
         self._deadline = deadline
         self._left = largest
         self._largest = largest
+        self.has_ended = False
 
     def start_tls(self, context: ssl.SSLContext, host: str) -> None:
         """Speak TLS from here on, with a server that proves to be ``host``. Raises ssl.SSLError where it does not."""
@@ -61,6 +62,7 @@ class Wire:
         """How many bytes have come, which are then in the buffer; 0 at the end."""
         count = self._until(lambda: self._socket.recv_into(buffer), _READ)
         self._left -= count
+        self.has_ended = self.has_ended or not count
         if self._left < 0:
             raise TooMuch(f"sent more than {self._largest} bytes", hint="check the address")
         return count

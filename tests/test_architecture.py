@@ -16,11 +16,11 @@ ROWS = [
     for row in """
 errors
 address departures der digest elf exchange expiry_plot file_state findings git_ignore git_index ids interrupts login
-merkle questions resources shellwords statement strict_json
+merkle questions refusal_words resources shellwords statement strict_json
 registration registry wire
 approval cnf distinguished_name environment key_kind layout outputs render settings steps
 certificate_request chain complaints device_files durable given leaf leaf_rules output_rules id_list procedure providers
-signing_steps targets
+own_places signing_steps targets
 answer attempt carried request_rules room runner text_rules
 credentials git_tree inside locks measured page_file policy program reports request_source script sftp_complaints
 signing stock texts

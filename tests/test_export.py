@@ -8,7 +8,6 @@ import socket
 import stat
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,9 +17,11 @@ from otaopenssl.errors import BadInput
 from otaopenssl.pkcs12 import LONGEST_PASSPHRASE, check_passphrase
 from tests.certificates import der_in
 from tests.conftest import CHECKOUT, Ran, openssl, require, run, tree, write_program
+from tests.terminals import typed
 
 UUID = "SAJWA1C78D8V38055"
 SECRET = "correct horse, Büro"
+PROMPTS = ("PKCS#12 file: ", "once more: ")
 
 
 class Made(NamedTuple):
@@ -111,6 +112,28 @@ def test_nothing_is_overwritten(made: Made) -> None:
 
 
 @pytest.mark.parametrize(
+    "name",
+    [
+        *("approval.json", "approval.json.p7s", "otaopenssl.toml", "certs/new.cnf", "own/seal.sh", "way/x"),
+        *("myservername/x.p12", "myservername/records/x", "myservername/fleet-x.ids", "other/records/x"),
+    ],
+)
+def test_what_is_the_projects_own(made: Made, name: str) -> None:
+    """Where approval, settings, configuration files, records, plans or texts are, nothing else is made."""
+    shutil.copytree(made.directory / "myservername", made.directory / "other", symlinks=True)
+    for server in ("myservername", "other"):
+        (made.directory / server / "records").mkdir(exist_ok=True)
+    (made.directory / "way").symlink_to("myservername")
+    shutil.copytree(CHECKOUT / "templates/procedures/ota-connect-2019.7", made.directory / "own")
+    (made.directory / "own" / "seal.sh").unlink()
+    before = tree(made.directory)
+    for options in (["--p12", name, "--passphrase-file", "none"], ["--der", "--out", name]):
+        ran = made.export(*options, "--procedure", "own")
+        assert (ran.status, "a place of the project's own files" in ran.err) == (4, True), ran.err
+    assert tree(made.directory) == before
+
+
+@pytest.mark.parametrize(
     ("secret", "words"),
     [
         (b"", "is empty"),
@@ -158,6 +181,8 @@ def test_where_a_passphrase_comes_from(made: Made) -> None:
     ):
         ran = made.export("--p12", "3.p12", *options)
         assert (ran.status, len(ran.error_lines)) == (status, 1), ran.err
+    ran = made.export("--p12", "3.p12", "--passphrase-file", "/dev/stdin")
+    assert (ran.status, "--passphrase-fd N" in ran.err) == (4, True), ran.err
     (made.directory / "empty").unlink()
     assert tree(made.directory) == before
 
@@ -166,27 +191,20 @@ def test_where_a_passphrase_comes_from(made: Made) -> None:
 def test_the_terminal_is_asked_twice(made: Made, answers: list[str], status: int) -> None:
     """At a terminal it is typed twice, unseen; two that differ make nothing."""
     command = [sys.executable, "-m", "otaopenssl", "export", UUID, "--p12", "out.p12"]
-    outer, inner = pty.openpty()
-    with subprocess.Popen(
-        command, cwd=made.directory, stdin=inner, stdout=inner, stderr=inner, start_new_session=True
-    ) as process:
-        os.close(inner)
-        seen = b""
-        for prompt, said in zip((b"PKCS#12 file: ", b"once more: "), answers, strict=True):
-            deadline = time.monotonic() + 30
-            while prompt not in seen:
-                assert time.monotonic() < deadline, seen
-                seen += os.read(outer, 1024)
-            os.write(outer, said.encode() + b"\n")
-        assert process.wait(60) == status
-        try:
-            while more := os.read(outer, 1024):
-                seen += more
-        except OSError:
-            pass
-    os.close(outer)
-    assert b"tiger" not in seen
+    lines = [f"{answer}\n".encode() for answer in answers]
+    ended, seen = typed(command, made.directory, list(zip(PROMPTS, lines, strict=True)))
+    assert (ended, "tiger" in seen) == (status, False)
     assert (made.directory / "out.p12").exists() == (status == 0)
+
+
+@pytest.mark.parametrize("lines", [[b"\x04"], [b"tiger\n", b"\x04"], [b"caf\xe9-s3cret\n"]])
+def test_what_is_typed_and_no_passphrase(made: Made, lines: list[bytes]) -> None:
+    """Ctrl-D at either prompt, or what is no text, is one error that does not show it."""
+    command = [sys.executable, "-m", "otaopenssl", "export", UUID, "--p12", "out.p12"]
+    answers = list(zip(PROMPTS, lines, strict=False))
+    ended, seen = typed(command, made.directory, answers, PYTHONIOENCODING="utf-8:strict")
+    assert (ended, seen.count("otaopenssl: error: "), "s3cret" in seen) == (2, 1, False), seen
+    assert not (made.directory / "out.p12").exists()
 
 
 def test_the_passphrase_is_in_no_process_list(made: Made, logging_openssl: tuple[Path, Path]) -> None:
@@ -312,15 +330,46 @@ def test_two_tars_are_the_same(made: Made) -> None:
     assert (made.directory / "1.tar").read_bytes() == (other / "2.tar").read_bytes()
 
 
-@pytest.mark.parametrize("kind", ["dangling", "directory", "socket", "name"])
+LINKS = {
+    "the CA's key": ("strange", "../ca.key"),
+    "a file of the system": ("strange", "/etc/passwd"),
+    "a file beside it": ("strange", "client.pem"),
+    "ca.pem to the CA's key": ("ca.pem", "../ca.key"),
+    "ca.pem elsewhere": ("ca.pem", "../ca.crt"),
+    "ca.pem to nothing": ("ca.pem", "nowhere"),
+    "ca.pem to itself": ("ca.pem", "ca.pem"),
+}
+
+
+@pytest.mark.parametrize("kind", LINKS)
+def test_a_tar_follows_no_other_link(made: Made, kind: str) -> None:
+    """A link that the text does not make, or that leads elsewhere than its does, is refused by the tool's error."""
+    name, target = LINKS[kind]
+    (made.device / name).unlink(missing_ok=True)
+    (made.device / name).symlink_to(target)
+    ran = made.export("--tar", "--out", "out.tar")
+    assert (ran.status, ran.out, len(ran.error_lines)) == (4, "", 1), ran.err
+    assert f"{name}' is a link" in ran.err
+    assert not (made.directory / "out.tar").exists()
+
+
+def test_no_key_goes_out_as_the_server_ca(made: Made, devices: Path) -> None:
+    """Where a private key stands in the file that ca.pem leads to, there is no archive."""
+    (made.directory / "myservername" / "server_ca.pem").write_bytes((devices / "ca.key").read_bytes())
+    ran = made.export("--tar", "--out", "out.tar")
+    assert (ran.status, "holds a private key" in ran.err) == (4, True), ran.err
+    assert not (made.directory / "out.tar").exists()
+
+
+@pytest.mark.parametrize("kind", ["directory", "socket", "name", "long name", "large"])
 def test_what_goes_into_no_tar(made: Made, kind: str) -> None:
-    """What is no file is told, rather than left out of the archive or waited for."""
-    strange = made.device / ("bad\nname" if kind == "name" else "strange")
-    if kind == "dangling":
-        strange.symlink_to("nowhere")
-    elif kind == "directory":
+    """What is no file or does not fit is told, rather than left out of the archive or waited for."""
+    strange = made.device / {"name": "bad\nname", "long name": "n" * 120}.get(kind, "strange")
+    if kind == "directory":
         strange.mkdir()
-    elif kind == "name":
+    elif kind == "large":
+        strange.write_bytes(bytes(1024 * 1024 + 1))
+    elif kind.endswith("name"):
         strange.touch()
     else:
         os.chdir(made.device)
@@ -329,6 +378,7 @@ def test_what_goes_into_no_tar(made: Made, kind: str) -> None:
         os.chdir("/")
     ran = made.export("--tar", "--out", "out.tar")
     assert (ran.status, ran.out, len(ran.error_lines)) == (4, "", 1), ran.err
+    assert "move it away from the device directory" in ran.err
     assert not (made.directory / "out.tar").exists()
 
 
@@ -345,11 +395,16 @@ def test_a_terminal_gets_no_binary(made: Made) -> None:
 
 
 def test_a_full_disk_is_told(made: Made) -> None:
-    """Where standard output cannot be written it is an error."""
+    """Where standard output cannot be written, or nobody reads it, it is an error."""
     command = [sys.executable, "-m", "otaopenssl", "export", UUID, "--tar"]
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(command, cwd=made.directory, stdout=full, stderr=subprocess.PIPE, check=False)
     assert (done.returncode, b"cannot be written" in done.stderr) == (4, True), done.stderr
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(command, cwd=made.directory, stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr.count(b"error: standard output cannot be written")) == (4, 1), done.stderr
 
 
 def test_json(made: Made) -> None:
@@ -397,7 +452,7 @@ def test_a_device_must_be_whole(made: Made) -> None:
 @pytest.mark.real
 def test_dry_run(made: Made) -> None:
     """Either script makes the same PKCS#12 file but for its salt, and asks for the passphrase as the command would."""
-    (made.directory / "secret").write_text(SECRET)
+    (made.directory / "secret").write_bytes(SECRET.encode() + b"\r\n")
     for style in ("guide", "argv"):
         name = f"{style} it's.p12"
         before = tree(made.directory)
@@ -417,6 +472,8 @@ def test_dry_run(made: Made) -> None:
 def test_dry_run_of_the_others(made: Made, tmp_path: Path) -> None:
     """The scripts for DER and tar make the same certificate, and an archive of the same files."""
     made.export("--der", "--out", "1.der")
+    for path in made.device.iterdir():
+        os.utime(path, (1, 1), follow_symlinks=False)
     for options in (["--der", "--out", "2.der"], ["--tar", "--out", "2.tar"], ["--der", "--key", "--out", "2.key"]):
         printed = made.export(*options, "--dry-run")
         done = subprocess.run(["bash"], input=printed.out, cwd="/", capture_output=True, text=True, check=False)
@@ -428,10 +485,16 @@ def test_dry_run_of_the_others(made: Made, tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         subprocess.run(["tar", "-xpf", made.directory / f"{name}.tar"], cwd=tmp_path / name, check=True)
     assert tree(tmp_path / "1") == tree(tmp_path / "2")
+    times = [(tmp_path / name / UUID / "client.pem").stat().st_mtime for name in ("1", "2")]
+    assert times[0] == times[1]
+    (made.device / "strange").symlink_to("../ca.key")
+    printed = made.export("--tar", "--dry-run")
+    done = subprocess.run(["bash"], input=printed.out, cwd="/", capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, "strange" in done.stderr) == (4, "", True), done.stderr
 
 
-def test_an_approval_holds(made: Made) -> None:
-    """Where texts were approved, no other export.sh runs; what carries out no text is not held to one."""
+def test_an_approval_holds(made: Made, devices: Path) -> None:
+    """Where texts were approved, nothing goes out by others or beside another ca.crt, in whatever form."""
     (made.directory / "secret").write_text("tiger")
     own = made.directory / "own"
     shutil.copytree(CHECKOUT / "templates/procedures/ota-connect-2019.7", own)
@@ -442,8 +505,17 @@ def test_an_approval_holds(made: Made) -> None:
     text.write_text(text.read_text().replace("AES-256", "AES-128"))
     ran = made.export("--p12", "2.p12", *options)
     assert (ran.status, "text export.sh" in ran.err) == (3, True), ran.err
-    assert made.export("--der", "--out", "2.der", "--procedure", "own").status == 0
-    assert not (made.directory / "2.p12").exists()
+    text.write_bytes((CHECKOUT / "templates/procedures/ota-connect-2019.7/export.sh").read_bytes())
+    forms = [["--der"], ["--der", "--key"], ["--tar"]]
+    for number, form in enumerate(forms):
+        assert made.export(*form, "--out", f"good-{number}", "--procedure", "own").status == 0
+        ran = made.export(*form, "--out", "bad")
+        assert (ran.status, "procedure: expected own" in ran.err) == (3, True), ran.err
+        assert made.export(*form, "--out", "bad", "--dry-run").status == 0
+    (devices / "ca.crt").write_bytes(b"another\n")
+    for form in forms:
+        assert made.export(*form, "--out", "bad", "--procedure", "own").status == 3
+    assert not {"2.p12", "bad"} & {path.name for path in made.directory.iterdir()}
 
 
 @pytest.mark.parametrize(

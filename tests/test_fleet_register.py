@@ -88,6 +88,17 @@ def test_a_registry_out_of_reach(project: Path, devices: Path, pki: Pki) -> None
     assert set(whole(devices)) == set(uuids)
 
 
+def test_a_registry_that_is_down(project: Path, devices: Path) -> None:
+    """A registry that fails itself for some devices after one another is not asked for every other one."""
+    uuids = names(20)
+    with registry(answer("503 Service Unavailable")) as asked:
+        told = json.loads(fleet(project, uuids, f"http://127.0.0.1:{asked.port}", "--json").out)
+    assert "answered 503" in told["given_up"]
+    assert (told["made"], told["failed"]) == (20, 20)
+    assert len(set(asked.uuids)) <= 8
+    assert set(whole(devices)) == set(uuids)
+
+
 def test_an_interruption(project: Path, devices: Path) -> None:
     """A silent registry does not keep devices from being made, and Ctrl-C then ends the run soon."""
     uuids = names(8)
@@ -115,6 +126,33 @@ def test_fail_fast(project: Path, devices: Path) -> None:
     assert ran.status == 5, ran.err
     assert "'--fail-fast' was given" in ran.err
     assert len(whole(devices)) < 40
+
+
+def test_fail_fast_stops_what_follows() -> None:
+    """With it no other device is tried after the first that failed, nor one that is made later."""
+    tried: list[str] = []
+
+    def fails(identity: Identity) -> None:
+        tried.append(identity.uuid)
+        raise Failed("it is full", hint="empty it")
+
+    following = Following([FollowUp("registered", fails)], workers=1, is_fail_fast=True)
+    following.add(outcomes(9))
+    following.finish(lambda _done, _failed: None)
+    following.add(outcomes(2))
+    assert (tried, following.failed, following.left) == (["d000"], 11, 0)
+    assert str(following.given_up) == "d000: not registered: it is full, and '--fail-fast' was given"
+
+
+def test_the_time_of_an_attempt(project: Path, pki: Pki) -> None:
+    """--timeout is the registry's, with or without a gateway; without either it is wrong usage."""
+    with registry(says_nothing) as asked:
+        ran = fleet(project, ["d1"], f"http://127.0.0.1:{asked.port}", "--timeout", "0.3")
+    assert (ran.status, "did not answer within 0.3 seconds" in ran.err) == (5, True), ran.err
+    wrong = fleet(project, ["d1"], "http://x", "--timeout", "0")
+    assert (wrong.status, len(wrong.error_lines)) == (2, 1), wrong.err
+    ran = run("fleet", "--ids", "ids", "--timeout", "2", cwd=project)
+    assert (ran.status, "'--timeout' needs a gateway" in ran.err) == (2, True), ran.err
 
 
 def test_by_tls(project: Path, pki: Pki) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from otaopenssl.errors import BadInput
 from otaopenssl.login import parse_directory, parse_login
-from tests.conftest import Ran, openssl, run, tree
+from tests.conftest import CHECKOUT, Ran, openssl, run, tree
 from tests.csrs import csr
 from tests.faults import Device
 from tests.installations import GATEWAY, URL, Fleet, check_installed
@@ -289,6 +289,19 @@ def test_an_openssl_that_is_not_approved(own: Path, image: Path, logging_openssl
     assert not log.exists()
     assert list((image / "var/sota/import").iterdir()) == []
     assert install(own, image, *GATEWAY).status == 0
+
+
+def test_texts_and_a_ca_that_are_not_approved(own: Path, image: Path) -> None:
+    """Where an approval is against the texts or ca.crt nothing is installed; a dry-run is not refused."""
+    assert run("approve", cwd=own).status == 0
+    texts = own / "texts"
+    shutil.copytree(CHECKOUT / "templates/procedures/ota-connect-2019.7", texts)
+    refused(install(own, image, *GATEWAY, "--procedure", "texts"), 3, "procedure: expected")
+    assert install(own, image, *GATEWAY, "--procedure", "texts", "--dry-run").status == 0
+    ca = own / "myservername" / "devices" / "ca.crt"
+    ca.write_bytes(ca.read_bytes() + b"\n")
+    refused(install(own, image, *GATEWAY), 3, "ca.crt: expected")
+    assert list((image / "var/sota/import").iterdir()) == []
 
 
 def test_what_openssl_is_asked(own: Path, image: Path, logging_openssl: tuple[Path, Path]) -> None:

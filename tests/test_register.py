@@ -20,7 +20,7 @@ from otaopenssl.registration import Registration, Reply, State, judged
 from otaopenssl.registry import DEFAULT_PATH, parse_registry
 from otaopenssl.registry_client import Client
 from otaopenssl.registry_trust import ClientFiles, trust
-from tests.conftest import Ran, openssl, require, run, tree
+from tests.conftest import CHECKOUT, Ran, openssl, require, run, tree
 from tests.registries import (
     OK,
     Asked,
@@ -37,6 +37,7 @@ from tests.registries import (
     tls,
 )
 from tests.servers import Pki, Talk, refusing
+from tests.terminals import typed
 
 UUID = "SAJWA1C78D8V38055"
 CONFLICT = '{"code":"conflicting_device","description":"deviceId or deviceName is already in use"}'
@@ -105,7 +106,7 @@ def test_the_request(made: Made) -> None:
 
 def test_names_and_json(made: Made) -> None:
     """A name, a type and a path of the user's own are sent, DEVICE_UUID names the device, --json tells it all."""
-    with registry(answer("201 Created", '{"uuid": "x"}')) as asked:
+    with registry(answer("201 Created", '{"id": "x"}')) as asked:
         options = [
             "--registry",
             f"{url(asked)}/own/path",
@@ -128,7 +129,7 @@ def test_names_and_json(made: Made) -> None:
         "state": "registered",
         "status": 201,
         "attempts": 1,
-        "reply": '{"uuid": "x"}',
+        "reply": '{"id": "x"}',
         "warnings": [],
     }
 
@@ -151,9 +152,10 @@ def test_another_device(made: Made) -> None:
     assert "conflicting_device" in ran.err
 
 
-def test_another_uuid(made: Made) -> None:
-    """A registry that has the device ID under another UUID is warned of."""
-    with registry(answer("200 OK", '"0c9e0f2c-0000-0000-0000-000000000000"')) as asked:
+@pytest.mark.parametrize("body", ['"0c9e0f2c-1"', '{"uuid": "0c9e0f2c-1"}', '{"device": {"deviceUuid": "0c9e0f2c-1"}}'])
+def test_another_uuid(made: Made, body: str) -> None:
+    """A registry that has the device ID under another UUID is warned of, in whatever form it says so."""
+    with registry(answer("200 OK", body)) as asked:
         ran = made.register(url(asked))
     assert ran.status == 0
     assert "warning: registry" in ran.err
@@ -169,12 +171,20 @@ def test_500_then_200(made: Made) -> None:
     assert asked.requests[0].body == asked.requests[1].body
 
 
+def test_an_answer_of_headers_alone() -> None:
+    """A success that is whole with its headers, and then the end of the connection, is one."""
+    with registry(b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.0 204 No Content\r\nServer: x\r\n\r\n") as asked:
+        for _ in range(2):
+            client, _, pause = asked_of(asked)
+            assert register(client, SAMPLE, pause).state is State.REGISTERED
+
+
 def test_attempts_end() -> None:
     """A server that goes on failing is asked five times, with growing pauses, and then it is told what it said."""
     with registry(answer("503 Service Unavailable", "\x1b[31mdown\x00", "text/plain")) as asked:
         client, pauses, pause = asked_of(asked)
         with pytest.raises(
-            Failed, match=r"answered 503 'Service Unavailable': '\\x1b\[31mdown\\x00', after 5 attempts"
+            OutOfReach, match=r"answered 503 'Service Unavailable': '\\x1b\[31mdown\\x00', after 5 attempts"
         ):
             register(client, SAMPLE, pause)
     assert len(asked.requests) == 5
@@ -204,12 +214,21 @@ def test_refused_then_there() -> None:
         (answer("200 OK", HTML, "application/json"), "it is no device registry"),
         (answer("200 OK", "[" * 60_000), "it is no device registry"),
         (answer("301 Moved", "", "text/html", "Location: http://evil.example/\x07"), r"to 'http://evil.example/\x07'"),
+        (answer("301 Moved", "", "text/html", "Location: https://u:s3cret@x/@y"), "to 'https://x/@y'"),
+        (answer("301 Moved", "", "text/html", "Location: //u:s3cr@et@x/y"), "to '//x/y'"),
         (answer("308 Permanent Redirect", "", "text/html", "Location: https://x/" + "y" * 999), "y'…"),
         (answer("304 Not Modified"), "answered 304, a redirect, which is never followed"),
         (b"", "closed the connection without an answer"),
         (answer("200 OK", '"known"')[:-3], "closed the connection halfway"),
         (b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n"kno', "closed the connection halfway"),
+        (b"HTTP/1.1 200 OK\r\nContent-Ty", "closed the connection halfway"),
+        (b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n", "closed the connection halfway"),
+        (b"HTTP/1.1 200 OK", "closed the connection halfway"),
+        (b"HTTP/1.1 409 Conflict\r\nContent-Type: app", "closed the connection halfway"),
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n", "closed the connection halfway"),
         (b"SSH-2.0-OpenSSH_9.2p1\r\n", "no HTTP"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\n[]\r\n0\r\n\r\n", "no HTTP"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-" + b"f" * 99 + b"\r\n[]\r\n", "no HTTP"),
         (answer("200 OK", '"' + "x" * 65536 + '"'), "sent more than 65536 bytes"),
         (floods, "sent more than 65536 bytes"),
         (floods_headers, "sent more than 65536 bytes"),
@@ -223,6 +242,7 @@ def test_failures_are_not_asked_again(reply: bytes | Talk, words: str) -> None:
         with pytest.raises(Failed) as raised:
             register(client, SAMPLE, pause)
     assert words in raised.value.message
+    assert "s3cr" not in raised.value.message
     assert raised.value.message.isprintable()
     assert len(raised.value.message) < 700
     assert (len(asked.requests), pauses) == (1, [])
@@ -239,7 +259,7 @@ def test_time_passes(talk: Talk) -> None:
 
 
 def test_an_interruption_ends_it(made: Made) -> None:
-    """Ctrl-C ends a registering at once, be it in a pause or waiting for an answer."""
+    """Ctrl-C ends a registering at once, in a pause or waiting for an answer, and nothing is said to be undone."""
     for reply in (answer("500 Oops"), says_nothing):
         with registry(reply) as asked:
             command = [sys.executable, "-m", "otaopenssl", "register", UUID, "--registry", url(asked)]
@@ -250,7 +270,8 @@ def test_an_interruption_ends_it(made: Made) -> None:
                     time.sleep(0.01)
                 process.send_signal(signal.SIGINT)
                 _, said = process.communicate(timeout=20)
-        assert (process.returncode, said) == (130, "otaopenssl: interrupted, nothing was left behind\n")
+        assert process.returncode == 130
+        assert said.startswith("otaopenssl: interrupted, and the registry may have been told of the device")
 
 
 def test_tls(made: Made, pki: Pki) -> None:
@@ -269,7 +290,7 @@ def test_tls(made: Made, pki: Pki) -> None:
         ("direct", "attacker's root", "unable to get local issuer certificate"),
         ("direct", None, "does not hold"),
         ("alone", "root", "does not hold: self"),
-        ("other name", "root", "mismatch"),
+        ("other name", "root", "hold: hostname mismatch"),
         ("expired", "root", "expired"),
     ],
 )
@@ -324,6 +345,16 @@ def test_an_encrypted_client_key(made: Made, pki: Pki, tmp_path: Path) -> None:
             ran = made.register(there, *options, *more)
             assert (ran.status, len(ran.error_lines), "lion" in ran.err) == (4, 1, False), ran.err
     assert len(asked.requests) == 1
+
+
+def test_the_end_of_the_input_is_no_passphrase(made: Made, pki: Pki, tmp_path: Path) -> None:
+    """Ctrl-D where the passphrase of the client's key is asked for is one error."""
+    words = ["pkey", "-in", key(pki, "client"), "-aes256", "-passout", "pass:tiger", "-out", "encrypted.key"]
+    openssl(*words, cwd=tmp_path)
+    command = [sys.executable, "-m", "otaopenssl", "register", UUID, "--registry", "https://localhost:1"]
+    command += ["--client-cert", pem(pki, "client"), "--client-key", str(tmp_path / "encrypted.key")]
+    status, seen = typed(command, made.directory, [("encrypted.key: ", b"\x04")])
+    assert (status, seen.count("otaopenssl: error: ")) == (2, 1), seen
 
 
 def test_the_library_never_asks(pki: Pki, tmp_path: Path) -> None:
@@ -416,6 +447,8 @@ def test_what_is_no_registry(value: str) -> None:
         parse_registry(value)
     assert "s3cret" not in raised.value.message
     assert raised.value.message.isprintable()
+    if "://" not in value:
+        assert "expected 'http://' or 'https://'" in raised.value.message
 
 
 @pytest.mark.parametrize(
@@ -449,22 +482,86 @@ def test_a_device_must_be_whole(project: Path, devices: Path) -> None:
     assert asked.requests == []
 
 
-def test_judging_is_of_what_is_said() -> None:
-    """A 4xx counts as success only where it says that this device is there."""
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (409, ""),
+        (409, "{}"),
+        (409, "Conflict"),
+        (409, '{"timestamp":"2026-01-02T03:04:05.6+00:00","status":409,"error":"Conflict","path":"/api/v1/devices"}'),
+        (409, '{"code":"conflict","errorId":"0c9e0f2c-aaaa-bbbb-cccc-dddddddddddd","deviceType":"Other"}'),
+        (409, '{"uuid":"U1"}'),
+        (409, '{"code":"entity_already_exists"}'),
+        (409, '{"code":"conflicting_device","description":"already exists"}'),
+        (400, "Device already registered"),
+        (400, "device 'i1' is already registered; see u1"),
+        (422, '{"error": "device already exists"}'),
+        (422, '{"errors": ["A device with this UUID already exists."], "uuid": "u1"}'),
+    ],
+)
+def test_a_refusal_that_means_there_already(status: int, body: str) -> None:
+    """An empty or plain 409, and a refusal that says of this device that it is there, is no failure."""
+    reply = Reply(status, "", "application/json", None, body.encode())
+    assert judged(reply, SAMPLE.identity) is State.THERE
 
-    def state(status: int, body: str, content_type: str = "application/json") -> State | None:
-        try:
-            return judged(Reply(status, "", content_type, None, body.encode()))
-        except Failed:
-            return None
 
-    assert state(200, "") is state(204, "") is state(200, " \n") is state(201, "{}") is State.REGISTERED
-    assert state(409, "") is state(409, "{}") is state(400, "Device already registered") is State.THERE
-    assert state(422, '{"error": "device already exists"}') is State.THERE
-    assert state(409, CONFLICT.replace("deviceId or deviceName is already in use", "already exists")) is State.THERE
-    assert state(400, "device name x already exists") is None
-    assert state(409, CONFLICT) is state(409, "registered to another device") is state(400, "{}") is None
-    assert state(401, "already registered") is state(404, "already exists") is state(101, "") is None
+@pytest.mark.parametrize(
+    ("status", "body", "is_another"),
+    [
+        (429, "too many devices already registered", False),
+        (429, "device already registered", False),
+        (400, "too many devices already registered", False),
+        (422, "certificate already exists", False),
+        (409, "certificate already exists", False),
+        (400, '{"error":"deviceId already exists","uuid":"other-uuid"}', True),
+        (409, '{"device":{"uuid":"other-uuid"}}', True),
+        (409, '"0c9e0f2c-0000-0000-0000-000000000000"', True),
+        (409, "deviceId belongs to UUID 1234", True),
+        (409, "device already registered, uuid 1234", True),
+        (409, "device already registered under 1234", False),
+        (400, "device i2 is already registered", False),
+        (409, "concurrent update, try again", False),
+        (409, "device already exists? retry", False),
+        (400, "device is not already registered", False),
+        (409, "device isn't registered", False),
+        (400, "device name x already exists", True),
+        (409, CONFLICT, True),
+        (409, '{"code":"conflicting_device"}', True),
+        (409, "registered to another device", True),
+        (400, "{}", False),
+        (400, "", False),
+        (401, "device already registered", False),
+        (404, "device already exists", False),
+        (101, "", False),
+    ],
+)
+def test_a_refusal_that_is_a_failure(status: int, body: str, is_another: bool) -> None:
+    """What says nothing of this device being there, or speaks against it, is none; another device's is told as such."""
+    with pytest.raises(Failed) as raised:
+        judged(Reply(status, "", "application/json", None, body.encode()), SAMPLE.identity)
+    assert ("another device has its ID" in raised.value.message) == is_another
+
+
+def test_a_proxy_that_wants_a_certificate() -> None:
+    """Where a server says that it was shown no certificate the hint names the option, whatever its status."""
+    page = "<html><head><title>400 No required SSL certificate was sent</title></head></html>"
+    with pytest.raises(Failed) as raised:
+        judged(Reply(400, "Bad Request", "text/html", None, page.encode()), SAMPLE.identity)
+    assert "--client-cert FILE" in raised.value.hint
+
+
+def test_an_acronym_stays_one(pki: Pki) -> None:
+    """What the library says of an address is told as it says it."""
+    with registry(OK, context=tls(pki, "other name")) as asked:
+        client = Client(parse_registry(f"https://127.0.0.1:{asked.port}"), trust(Path(pem(pki, "root")), None))
+        with pytest.raises(OutOfReach, match="hold: IP address mismatch"):
+            register(client, SAMPLE, never)
+
+
+def test_success_has_no_words() -> None:
+    """A 2xx with JSON or nothing is success."""
+    for status, body in ((200, ""), (204, ""), (200, " \n"), (201, "{}")):
+        assert judged(Reply(status, "", "text/plain", None, body.encode()), SAMPLE.identity) is State.REGISTERED
 
 
 def test_dry_run(made: Made, pki: Pki) -> None:
@@ -486,6 +583,32 @@ def test_dry_run(made: Made, pki: Pki) -> None:
         assert by_curl.headers[header] == by_tool.headers[header]
     document = json.loads(made.register(there, *options, "--dry-run", "--json").out)
     assert (document["body"].encode(), document["script"]) == (by_tool.body, printed.out)
+
+
+def test_what_the_script_leaves_out(made: Made, pki: Pki) -> None:
+    """The script says of a passphrase file that curl is not given one, where one is named."""
+    own = ["--client-cert", pem(pki, "client"), "--client-key", key(pki, "client")]
+    for more, count in (([], 0), (["--passphrase-file", "secret"], 1)):
+        printed = made.register("https://localhost:1", *own, *more, "--dry-run")
+        assert (printed.status, printed.out.count("# Of '--passphrase-file'")) == (0, count), printed.err
+
+
+def test_an_approval_holds(made: Made, tmp_path: Path) -> None:
+    """Where texts and ca.crt were approved, a registry hears of no device by others; a dry-run is not refused."""
+    directory = tmp_path / "approved"
+    shutil.copytree(made.directory, directory, symlinks=True)
+    approved = made._replace(directory=directory)
+    assert run("approve", cwd=directory).status == 0
+    own = directory / "own"
+    shutil.copytree(CHECKOUT / "templates/procedures/ota-connect-2019.7", own)
+    with registry(OK) as asked:
+        assert approved.register(url(asked)).status == 0
+        ran = approved.register(url(asked), "--procedure", "own")
+        assert (ran.status, "procedure: expected" in ran.err) == (3, True), ran.err
+        assert approved.register(url(asked), "--procedure", "own", "--dry-run").status == 0
+        (directory / "myservername/devices/ca.crt").write_bytes(b"another\n")
+        assert approved.register(url(asked)).status == 3
+    assert len(asked.requests) == 1
 
 
 def test_the_script_fails_as_well(made: Made) -> None:

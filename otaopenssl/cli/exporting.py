@@ -15,11 +15,13 @@ from otaopenssl.cli.options import Running
 from otaopenssl.errors import BadInput, Error, Unfit, quoted, raise_all
 from otaopenssl.ids import parse_device_uuid, parse_server_name
 from otaopenssl.layout import Server
+from otaopenssl.permission import Permission
 from otaopenssl.present_device import PresentDevice, present_device
 from otaopenssl.script import Script
 from otaopenssl.text_rules import EXPORT_NAME
 from otaopenssl.texts import Procedure
 
+_DEVICE_NAME = "device.sh"
 _STANDARD_STREAM = "-"
 _FORM_HINT = "give one of '--p12 FILE', '--der' and '--tar'"
 
@@ -69,24 +71,27 @@ def export(running: Running, options: ExportOptions, uuid: str | None) -> None:
     server, procedure = session.server(running), session.procedure(running)
     order = _Order(server, procedure, form, None if out == _STANDARD_STREAM else out, options)
     checked_uuid = parse_device_uuid(named or "")
-    permission = None
-    if form is Form.P12 and not running.dry_run:
-        permission = gating.admitted(running, server, procedure, (EXPORT_NAME,))
-    device = present_device(server, procedure.text("device.sh"), checked_uuid)
     if running.dry_run:
+        device = present_device(server, procedure.text(_DEVICE_NAME), checked_uuid)
         session.print_script(_script(running, order, device), running)
         return
+    permission = gating.admitted(running, server, procedure, (EXPORT_NAME if form is Form.P12 else _DEVICE_NAME,))
+    device = present_device(server, procedure.text(_DEVICE_NAME), checked_uuid)
     raise_all(_place_problems(order))
-    if permission is not None:
+    _hand_out(running, order, device, _content(running, order, device, permission))
+
+
+def _content(running: Running, order: _Order, device: PresentDevice, permission: Permission) -> bytes:
+    """What goes out, made by what was admitted."""
+    server, options = order.server, order.options
+    if order.form is Form.P12:
         exports.check_has_key(device)
         passphrase = new_passphrase(server.project_dir, options.passphrase_file, options.passphrase_fd)
-        launch = gating.launcher(running, server, permission, checked_uuid)
-        content = exports.as_pkcs12(server, procedure, device, launch, permission, passphrase)
-    elif form is Form.TAR:
-        content = exports.as_tar(device)
-    else:
-        content = exports.as_der(device, is_key=form is Form.KEY)
-    _hand_out(running, order, device, content)
+        launch = gating.launcher(running, server, permission, device.identity.uuid)
+        return exports.as_pkcs12(server, order.procedure, device, launch, permission, passphrase)
+    if order.form is Form.TAR:
+        return exports.as_tar(server, order.procedure.text(_DEVICE_NAME), device)
+    return exports.as_der(device, is_key=order.form is Form.KEY)
 
 
 def _form(options: ExportOptions) -> Form:
@@ -135,7 +140,7 @@ def _parse_p12(value: str) -> str:
 def _place_problems(order: _Order) -> list[Error]:
     """What keeps the result from going where it is to go."""
     if order.out is not None:
-        return exports.target_problems(order.server, order.out)
+        return exports.target_problems(order.server, order.procedure, order.out)
     if sys.stdout.isatty():
         return [Unfit("standard output is a terminal, and the export is no text", hint="give '--out FILE'")]
     return []
@@ -159,7 +164,8 @@ def _hand_out(running: Running, order: _Order, device: PresentDevice, content: b
 def _script(running: Running, order: _Order, device: PresentDevice) -> Script:
     server, identity, options = order.server, device.identity, order.options
     if order.form is Form.TAR:
-        return scripts.tar_script(server, identity, order.out)
+        links = exports.links_of(server, order.procedure.text(_DEVICE_NAME), device)
+        return scripts.tar_script(server, identity, order.out, exports.not_before(device), links)
     if order.form is not Form.P12:
         return scripts.der_script(server, identity, order.out, is_key=order.form is Form.KEY)
     source: Path | int | None = None

@@ -22,7 +22,6 @@ from otaopenssl.cli.options import (
     SealFiles,
     ServerName,
     Style,
-    Timeout,
     seal_of,
 )
 from otaopenssl.cli.registry_options import ClientCertificate, ClientKey, RegistryCA, registry_of
@@ -97,7 +96,14 @@ def fleet(
     credentials: CredentialsPath = None,
     port: Port = None,
     pin: Pins = None,
-    timeout: Timeout = None,
+    timeout: Annotated[
+        str | None,
+        typer.Option(
+            "--timeout",
+            metavar="SECONDS",
+            help="How long the gateway may take to answer, and one attempt at the registry.  [default: 30]",
+        ),
+    ] = None,
     seal: SealFiles = None,
     passphrase_file: PassphraseFile = None,
     server_name: ServerName = None,
@@ -120,7 +126,7 @@ def fleet(
     """
     from otaopenssl.cli import issuing_fleet
 
-    registry = registry_of(register, ca, client_cert, client_key)
+    registry = registry_of(register, ca, client_cert, client_key, timeout)
     images = images_of(install_local, target)
     place = context.obj.narrowed(directory, openssl)
     running = Running(place, server_name, procedure, dry_run, style, json, seal=seal_of(seal, passphrase_file))

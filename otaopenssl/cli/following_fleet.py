@@ -6,40 +6,43 @@ from otaopenssl.cli import registering, terminal
 from otaopenssl.cli.progress import progress
 from otaopenssl.cli.registry_options import RegistryOptions
 from otaopenssl.environment import environment
-from otaopenssl.errors import Error, Failed, Interrupted
+from otaopenssl.errors import Error, Interrupted
+from otaopenssl.fleet import FleetOrder
 from otaopenssl.fleet_block import Outcome
 from otaopenssl.fleet_summary import Summary
 from otaopenssl.follow_up import Following, FollowUp
 from otaopenssl.interrupts import part
-from otaopenssl.layout import Server
 from otaopenssl.local_installs import LocalInstaller, LocalInstalls
 from otaopenssl.register import Registrar
 from otaopenssl.runner import Runner
 
 
 def followed(
-    registry: RegistryOptions | None, installs: LocalInstalls | None, program: str, server: Server
+    registry: RegistryOptions | None, installs: LocalInstalls | None, program: str, order: FleetOrder
 ) -> "Followed":
     """What the options have follow, once all that it takes was found usable. Raises BadInput or Unfit."""
     follow_ups: list[FollowUp] = []
     warnings: list[list[str]] = []
     if installs is not None:
-        installer = LocalInstaller(installs, Runner(program, environment(server.name)))
+        installer = LocalInstaller(installs, Runner(program, environment(order.server.name)))
         follow_ups.append(FollowUp("installed", installer))
         warnings.append(installer.warnings)
     if registry is not None:
-        registrar = Registrar(registering.client(registry, server.project_dir), server)
+        registrar = Registrar(registering.client(registry, order.server.project_dir), order.server)
         follow_ups.append(FollowUp("registered", registrar))
         warnings.append(registrar.warnings)
-    return Followed(follow_ups, warnings)
+    return Followed(follow_ups, warnings, is_fail_fast=order.is_fail_fast)
 
 
 class Followed:
     """A fleet's follow-ups: what is shown of them, and how they end the run."""
 
-    def __init__(self, follow_ups: Sequence[FollowUp], warnings: Sequence[Sequence[str]]) -> None:
+    def __init__(
+        self, follow_ups: Sequence[FollowUp], warnings: Sequence[Sequence[str]], *, is_fail_fast: bool
+    ) -> None:
         self._warnings = warnings
-        self._following = Following(follow_ups)
+        self._is_fail_fast = is_fail_fast
+        self._following = Following(follow_ups, is_fail_fast=is_fail_fast)
 
     @property
     def warnings(self) -> list[str]:
@@ -61,12 +64,11 @@ class Followed:
         """Why the rest of the devices was not tried, where that is so."""
         return self._following.given_up
 
-    def add(self, outcomes: Sequence[Outcome], *, is_fail_fast: bool) -> None:
+    def add(self, outcomes: Sequence[Outcome]) -> None:
         """Have the follow-ups done for devices that are whole. With ``is_fail_fast`` raises Failed after a failure."""
         self._following.add(outcomes)
-        if is_fail_fast and self.failed:
-            words = f"{self.failures[0].identity.uuid}: {self.failures[0].reason}, and '--fail-fast' was given"
-            raise Failed(words, hint=self.failures[0].hint)
+        if self._is_fail_fast and self.given_up is not None:
+            raise self.given_up
 
     def made(self, make: Callable[[], Summary]) -> Summary:
         """What came of the fleet that ``make`` makes, after which signals are still heard."""

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from otaopenssl.builds import OPENSSL_CNF
-from otaopenssl.cli import session
+from otaopenssl.cli import session, terminal
 from otaopenssl.cli.options import Running
 from otaopenssl.durable import read_bounded
 from otaopenssl.errors import BadInput, Error, NotApproved, Unfit, quoted, raise_all
@@ -135,6 +135,4 @@ def passphrase(here: Path, key: str, file: str | None) -> bytes:
     if sys.stdin is None or not sys.stdin.isatty():
         hint = "give its passphrase by '--passphrase-file FILE'"
         raise Unfit(f"{quoted(key)} is encrypted, and there is no terminal to ask at", hint=hint)
-    import getpass
-
-    return getpass.getpass(f"passphrase of {key}: ", stream=sys.stderr).encode()
+    return terminal.unseen(f"passphrase of {key}: ")

@@ -22,6 +22,7 @@ from otaopenssl.installed_files import Configuration
 from otaopenssl.layout import Server
 from otaopenssl.local_installs import LocalInstalls
 from otaopenssl.login import SSH_PORT, parse_directory, parse_login, parse_ssh_port
+from otaopenssl.permission import Permission
 from otaopenssl.runner import Client
 from otaopenssl.sftp import LARGEST_FILE, RemoteDirectory, SshOptions
 from otaopenssl.steps import Text
@@ -70,14 +71,13 @@ def install(running: Running, options: Installing) -> None:
     """Install a device and print where."""
     defaults = Defaults(running.place)
     running = defaults.running(running)
-    order = _order(running, options, defaults)
+    order, permission = _order(running, options, defaults)
     ssh = None if options.to is None else _ssh_options(running, options.to, options.ssh)
     root = None if options.local is None else (session.project_dir(running.place) / options.local).resolve()
-    if running.dry_run:
+    if permission is None:
         program = session.program_for_script(running.place)
         session.print_script(InstallScript(order, ssh, root, program), running)
         return
-    permission = gating.admitted(running, order.server, None)
     client = None if ssh is None else _client(running)
     runner = gating.launcher(running, order.server, permission)()
     if ssh is not None and client is not None:
@@ -87,8 +87,11 @@ def install(running: Running, options: Installing) -> None:
     _tell(found, running)
 
 
-def _order(running: Running, options: Installing, defaults: Defaults) -> InstallOrder:
-    """The installation that the options and the guide's variables mean. Raises every problem of theirs at once."""
+def _order(running: Running, options: Installing, defaults: Defaults) -> tuple[InstallOrder, Permission | None]:
+    """The installation that the options and the guide's variables mean, and what it may be made of; None of a dry-run.
+
+    Raises every problem of theirs at once, then NotApproved.
+    """
     here = session.project_dir(running.place)
     server_name = session.server_name(running)
     uuid = os.environ.get("DEVICE_UUID") if options.uuid is None else options.uuid
@@ -105,10 +108,13 @@ def _order(running: Running, options: Installing, defaults: Defaults) -> Install
     except Error as problem:
         problems.append(problem)
     raise_all(problems)
+    server = Server(here, parse_server_name(server_name))
+    procedure = session.procedure(running)
+    permission = None if running.dry_run else gating.admitted(running, server, procedure, ("device.sh",))
     configuration = Configuration.OTA_CE if options.ota_ce else Configuration.AKTUALIZR
-    return InstallOrder(
-        server=Server(here, parse_server_name(server_name)),
-        text=session.procedure(running).text("device.sh"),
+    order = InstallOrder(
+        server=server,
+        text=procedure.text("device.sh"),
         uuid=parse_device_uuid(str(uuid)),
         url=url,
         directory=parse_directory(options.directory),
@@ -118,6 +124,7 @@ def _order(running: Running, options: Installing, defaults: Defaults) -> Install
         if options.credentials is None
         else Credentials(here / options.credentials, options.credentials),
     )
+    return order, permission
 
 
 def _place_problems(options: Installing) -> list[Error]:

@@ -57,6 +57,9 @@ def fleet(running: Running, asking: Asking, options: FleetOptions) -> None:
     defaults = Defaults(running.place)
     running, asking = defaults.running(running), defaults.asking(asking)
     options = options._replace(jobs=defaults.jobs(options.jobs))
+    if options.registry is not None and not asking.names_gateway():
+        # It is the registry's alone.
+        asking = asking._replace(timeout=None)
     with _order(running, asking, options) as order:
         installs = _installs(options, order, asking, defaults)
         if running.dry_run:
@@ -72,7 +75,7 @@ def fleet(running: Running, asking: Asking, options: FleetOptions) -> None:
         )
         issued_list = _issued_list(options, order)
         with progress(order.ids.quantity) as shown:
-            told = _Told(shown, issued_list, followed, is_fail_fast=options.fail_fast)
+            told = _Told(shown, issued_list, followed)
             make = partial(fleets.make_fleet, order, launch, told.tell, evidence=evidence)
             summary = make() if followed is None else followed.made(make)
         if issued_list is not None:
@@ -107,7 +110,7 @@ def _followed(
     from otaopenssl.cli import following_fleet
 
     program = session.program(running.place) or ""
-    return following_fleet.followed(options.registry, installs, program, order.server)
+    return following_fleet.followed(options.registry, installs, program, order)
 
 
 def _followers(options: FleetOptions, order: FleetOrder, installs: Optional["LocalInstalls"]) -> list["Follower"]:
@@ -123,13 +126,10 @@ def _followers(options: FleetOptions, order: FleetOrder, installs: Optional["Loc
 class _Told:
     """Shows and writes down what comes of devices."""
 
-    def __init__(
-        self, shown: Progress, issued_list: IssuedList | None, followed: Optional["Followed"], *, is_fail_fast: bool
-    ) -> None:
+    def __init__(self, shown: Progress, issued_list: IssuedList | None, followed: Optional["Followed"]) -> None:
         self._shown = shown
         self._issued_list = issued_list
         self._followed = followed
-        self._is_fail_fast = is_fail_fast
         self._done = 0
         self._failed = 0
 
@@ -140,7 +140,7 @@ class _Told:
         if self._issued_list is not None:
             self._issued_list.write(outcomes)
         if self._followed is not None:
-            self._followed.add(outcomes, is_fail_fast=self._is_fail_fast)
+            self._followed.add(outcomes)
 
 
 @contextmanager

@@ -1,16 +1,18 @@
 """The passphrase for a file that is about to be encrypted: from a file, a descriptor, or twice from the terminal."""
 
+import errno
 import os
 import re
 import sys
 from pathlib import Path
 
-from otaopenssl.cli import session
+from otaopenssl.cli import session, terminal
 from otaopenssl.durable import read_bounded
 from otaopenssl.errors import BadInput, Unfit, quoted
 from otaopenssl.pkcs12 import LONGEST_PASSPHRASE, check_passphrase
 
 _HINT = "give '--passphrase-file FILE', whose first line it is, or '--passphrase-fd N'"
+_PIPE_HINT = "a pipe is read by '--passphrase-fd N': 0 is standard input, and bash's 'N< <(…)' makes one"
 _LARGEST_FILE = 64 * 1024
 
 
@@ -38,7 +40,9 @@ def _from_file(here: Path, file: str) -> bytes:
         return _first_line(read_bounded(here / file, _LARGEST_FILE))
     except (OSError, ValueError) as error:
         words = session.why_unread(error)
-        raise Unfit(f"passphrase file {quoted(file)} cannot be read: {words}", hint=_HINT) from error
+        is_other = isinstance(error, OSError) and error.errno in (errno.EINVAL, errno.ENXIO)
+        hint = _PIPE_HINT if is_other else _HINT
+        raise Unfit(f"passphrase file {quoted(file)} cannot be read: {words}", hint=hint) from error
 
 
 def _from_descriptor(descriptor: int) -> bytes:
@@ -59,9 +63,7 @@ def _first_line(content: bytes) -> bytes:
 def _asked() -> bytes:
     if sys.stdin is None or not sys.stdin.isatty():
         raise Unfit("there is no terminal to ask for the passphrase at", hint=_HINT)
-    import getpass
-
-    one = getpass.getpass("passphrase of the PKCS#12 file: ", stream=sys.stderr)
-    if one != getpass.getpass("the same once more: ", stream=sys.stderr):
+    one = terminal.unseen("passphrase of the PKCS#12 file: ")
+    if one != terminal.unseen("the same once more: "):
         raise BadInput("the two passphrases differ", hint="run the command again")
-    return one.encode("utf-8", "surrogateescape")
+    return one

@@ -9,8 +9,9 @@ from otaopenssl.cli.defaults import Defaults
 from otaopenssl.cli.fetching import parse_seconds
 from otaopenssl.cli.options import Running
 from otaopenssl.cli.registry_options import RegistryOptions
-from otaopenssl.errors import BadInput, Error, Failed, quoted, raise_all
+from otaopenssl.errors import BadInput, Error, Failed, Interrupted, quoted, raise_all
 from otaopenssl.ids import parse_device_uuid, parse_server_name
+from otaopenssl.interrupts import hold_for_good
 from otaopenssl.layout import CERTIFICATE_NAME
 from otaopenssl.present_device import present_device
 from otaopenssl.register import Registered, register
@@ -21,6 +22,7 @@ from otaopenssl.registry_client import DEFAULT_SECONDS, Client
 from otaopenssl.registry_trust import ClientFiles, trust
 
 _WHICH_HINT = "give its UUID, or set DEVICE_UUID"
+_MAY_KNOW = "interrupted, and the registry may have been told of the device: the same command again makes sure"
 
 
 class Telling(NamedTuple):
@@ -46,7 +48,10 @@ def run_register(running: Running, options: RegistryOptions, telling: Telling, u
         problems.append(BadInput("no device is named", hint=_WHICH_HINT))
     raise_all([*problems, *option_problems(options)])
     server = session.server(running)
-    device = present_device(server, session.procedure(running).text("device.sh"), parse_device_uuid(named or ""))
+    procedure = session.procedure(running)
+    if not running.dry_run:
+        gating.admitted(running, server, procedure, ("device.sh",))
+    device = present_device(server, procedure.text("device.sh"), parse_device_uuid(named or ""))
     identity = device.identity
     registration = Registration(
         identity,
@@ -58,7 +63,12 @@ def run_register(running: Running, options: RegistryOptions, telling: Telling, u
         script = RegisterScript(in_script(options, server.project_dir), registration.body())
         session.print_script(script, running)
         return
-    done = register(client(options, server.project_dir), registration)
+    asking = client(options, server.project_dir)
+    try:
+        done = register(asking, registration)
+        hold_for_good()
+    except Interrupted as interruption:
+        raise Interrupted(_MAY_KNOW) from interruption
     if done.warning:
         terminal.warn(done.warning)
     _tell(running, registration, parse_registry(options.url), done)
@@ -103,7 +113,8 @@ def client(options: RegistryOptions, here: Path) -> Client:
 def in_script(options: RegistryOptions, here: Path) -> Registering:
     """The same for a script."""
     files = Files(options.ca, options.client_cert, options.client_key)
-    return Registering(parse_registry(options.url), files, _seconds(options), here)
+    has_passphrase_file = options.passphrase_file is not None
+    return Registering(parse_registry(options.url), files, _seconds(options), here, has_passphrase_file)
 
 
 def _seconds(options: RegistryOptions) -> float:

@@ -42,11 +42,14 @@ class RegistryOptions(NamedTuple):
 
 
 def registry_of(
-    url: str | None, ca: str | None, client_cert: str | None, client_key: str | None
+    url: str | None, ca: str | None, client_cert: str | None, client_key: str | None, timeout: str | None
 ) -> RegistryOptions | None:
-    """The registry that a fleet's devices are registered with, None where none is named. Raises BadInput."""
+    """The registry that a fleet's devices are registered with, None where none is named. Raises BadInput.
+
+    ``timeout`` may be a gateway's alone.
+    """
     if url is not None:
-        return RegistryOptions(url, ca, client_cert, client_key)
+        return RegistryOptions(url, ca, client_cert, client_key, timeout=timeout)
     given = {"--ca": ca, "--client-cert": client_cert, "--client-key": client_key}
     for name, value in given.items():
         if value is not None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import NamedTuple, TextIO
 
-from otaopenssl.errors import Error, Unfit, reason
+from otaopenssl.errors import BadInput, Error, Unfit, reason
 
 _NAME = "otaopenssl"
 
@@ -32,9 +32,8 @@ def result_bytes(content: bytes) -> None:
     try:
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        raise
     except OSError as error:
+        # Also where nobody reads: of what is no text nobody wants the first lines alone.
         raise unwritten(error) from error
 
 
@@ -101,6 +100,22 @@ def is_for_people(stream: TextIO | None) -> bool:
     """Whether the stream is a terminal on which colours and movements are wanted and shown."""
     is_plain = os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") in ("dumb", "unknown")
     return not is_plain and stream is not None and stream.isatty()
+
+
+def unseen(prompt: str) -> bytes:
+    """What is typed at the terminal after the prompt, which does not show it. Raises BadInput where that is nothing.
+
+    The caller has made sure that there is a terminal.
+    """
+    import getpass
+
+    try:
+        return getpass.getpass(prompt, stream=sys.stderr).encode("utf-8", "surrogateescape")
+    except EOFError:
+        raise BadInput("the input ended where a passphrase was expected", hint="run the command again") from None
+    except UnicodeError:
+        # From nothing: it holds what it could not decode.
+        raise BadInput("the passphrase is not UTF-8", hint="run the command again") from None
 
 
 def note(text: str) -> None:
