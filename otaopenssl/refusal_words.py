@@ -1,34 +1,29 @@
-"""What a registry's refusal says of a device, by its words: that this one is there, that another is, or neither.
+"""What a registry's refusal says of a device: that it is there, that another has its place, or something else.
 
-Registries agree on no words for it. So a refusal says that a device is there only by a clause that says just this,
-about a device and no other thing; whatever else is in it speaks against it.
+Registries agree on no words for it, so that only plain ones count, and whatever speaks against them counts more.
 """
 
 import json
 import re
-from collections.abc import Sequence
 from enum import Enum
-from typing import NamedTuple
 
-_UUID_NAMES = frozenset({"uuid", "deviceuuid"})
-_ANY_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-_CLAUSE_END = re.compile(r"[.,;:!?()\[\]{}\n]+")
-_QUOTES = re.compile(r"[\"'`\\<>]+")
-_THERE = re.compile(
-    r"(?:conflict )?(?:(?:the|this|a) )?(?:device(?: ?id)?|entity|resource)?"
-    r"(?: with (?:(?:the|this|that|same|given) )*(?:uuid|device ?id|id))?(?: (?:is|was|has been))?"
-    r" ?already (?:been )?(?:registered|exists?|there|present|created)"
-    r"|(?:(?:the|this|a) )?device exists|duplicate(?: device(?: ?id)?)?",
-    re.IGNORECASE,
+_IS_THERE = re.compile(
+    r"already[ _-](?:been[ _-])?(?:registered|exists?|there|present|created)|device exists", re.IGNORECASE
 )
-_LETTERS = re.compile(r"[^\W\d_]{2}")
-_ANOTHER = re.compile(
-    r"in use|\banother\b|\b(?:other|different)\W+\w|\bbelongs?\b|conflicting_device"
-    r"|\buuid\W+\w*\d|\bname\b[^.{}]{0,40}\balready",
+_IS_ANOTHER = re.compile(
+    r"in use|\banother\b|\b(?:other|different) (?:device|uuid|id)|\bbelongs?\b|\buuid\W+\w*\d"
+    r"|\bname\b[^.{}]{0,40}\balready",
     re.IGNORECASE,
 )
 # 'not' in 'cannot' as well.
-_AGAINST = re.compile(r"not\b|n't\b|\bnever\b|\bno\b|\bmany\b|limit|quota|\btry\b|retry|concurrent", re.IGNORECASE)
+_IS_AGAINST = re.compile(
+    r"not\b|n't\b|\bnever\b|\bno\b|\bmany\b|limit|quota|\btry\b|retry|concurrent|\b(?:certificate|credentials)\b",
+    re.IGNORECASE,
+)
+# Of OTA Community Edition's registry, for another device; others say it of the same one, and then say so in words.
+_CONFLICT_CODE = "conflicting_device"
+_ANY_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_UUID_MEMBERS = ("uuid", "deviceUuid", "device_uuid")
 
 
 class Said(Enum):
@@ -36,75 +31,37 @@ class Said(Enum):
 
     THERE = "the device is there"
     ANOTHER = "another device has its ID, its name or its UUID"
-    PLAIN = "nothing in words"
+    NOTHING = "nothing that is understood"
     ELSE = "something else"
-
-
-class Words(NamedTuple):
-    """What stands in an answer: its texts, and the UUIDs that it names as those of devices."""
-
-    texts: Sequence[str]
-    uuids: Sequence[str]
-
-    def uuid(self, own: str) -> str | None:
-        """The UUID that the answer is about: the device's own where it is among them, else the first, if any."""
-        return next((one for one in self.uuids if one.lower() == own.lower()), next(iter(self.uuids), None))
-
-
-def words_of(body: str) -> Words:
-    """The words of an answer: of JSON every string in it, else the whole body as one text."""
-    texts: list[str] = []
-    uuids: list[str] = []
-
-    def look(pairs: list[tuple[str, object]]) -> None:
-        for name, value in pairs:
-            for text in value if isinstance(value, list) else [value]:
-                if isinstance(text, str):
-                    is_uuid = name.lower().replace("_", "").replace("-", "") in _UUID_NAMES
-                    (uuids if is_uuid else texts).append(text)
-
-    try:
-        found = json.loads(body, object_pairs_hook=look)
-    except (ValueError, RecursionError):
-        return Words((body,), ())
-    for text in found if isinstance(found, list) else [found]:
-        if isinstance(text, str):
-            texts.append(text)
-            if _ANY_UUID.fullmatch(text):
-                uuids.append(text)
-    return Words(texts, uuids)
 
 
 def said(body: str, uuid: str, device_id: str) -> Said:
     """What the body of a refusal says of the device of that UUID and device ID."""
-    words = words_of(body)
-    known_as = words.uuid(uuid)
-    if known_as is not None and known_as.lower() != uuid.lower():
+    known_as = named_uuid(body)
+    if known_as is not None and known_as.lower() != uuid.lower() and (body[:1] != '"' or _ANY_UUID.fullmatch(known_as)):
         return Said.ANOTHER
-    texts = [_without(text, (uuid, device_id)) for text in words.texts if not _ANY_UUID.fullmatch(text)]
-    clauses = [_spaced(clause) for text in texts for clause in _CLAUSE_END.split(text)]
-    is_there = any(_THERE.fullmatch(clause) for clause in clauses)
-    is_against = any(_AGAINST.search(text) for text in texts)
-    if any(_ANOTHER.search(text) for text in texts if not (is_there and text == "conflicting_device")):
+    text = body
+    for own in (uuid, device_id):
+        # What is said of the device by its own names is not said of another.
+        text = re.sub(rf"(?<![\w.:-]){re.escape(own)}(?![\w:-])", " ", text, flags=re.IGNORECASE)
+    is_there = _IS_THERE.search(text) is not None
+    if _IS_ANOTHER.search(text) or (_CONFLICT_CODE in text and not is_there):
         return Said.ANOTHER
-    if is_there:
-        return Said.ELSE if is_against else Said.THERE
-    # A single word is as good as none: 'conflict', a type, a moment, the ID of the error.
-    is_plain = not is_against and all(sum(map(_is_word, clause.split())) < 2 for clause in clauses)
-    return Said.PLAIN if is_plain else Said.ELSE
+    if _IS_AGAINST.search(text):
+        return Said.ELSE
+    return Said.THERE if is_there else Said.NOTHING
 
 
-def _is_word(text: str) -> bool:
-    return _LETTERS.search(text) is not None
-
-
-def _without(text: str, names: Sequence[str]) -> str:
-    """The text without the names of the device itself, so that any other that is left is another's."""
-    for name in names:
-        text = re.sub(rf"(?<![\w.:-]){re.escape(name)}(?![\w:-])", " ", text, flags=re.IGNORECASE)
-    return text
-
-
-def _spaced(clause: str) -> str:
-    """The clause with one space between its words, also those of a code such as entity_already_exists."""
-    return " ".join(re.sub(r"[_-]", " ", _QUOTES.sub(" ", clause)).split())
+def named_uuid(body: str) -> str | None:
+    """The UUID of a device that an answer in JSON names: in a member, also of an object in it, or as a string alone."""
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    if isinstance(found, str):
+        return found
+    for one in (found, *(found.values() if isinstance(found, dict) else ())):
+        for name in _UUID_MEMBERS:
+            if isinstance(one, dict) and isinstance(one.get(name), str):
+                return str(one[name])
+    return None

@@ -92,7 +92,7 @@ class Registrar:
 
 def _warning(identity: Identity, reply: Reply, shown: str) -> str:
     """What a registry's own UUID for the device means, where it is another than the device's."""
-    known_as = reply.uuid(identity.uuid)
+    known_as = reply.uuid()
     if known_as is None or known_as.lower() == identity.uuid.lower():
         return ""
     return (

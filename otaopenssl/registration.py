@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from otaopenssl.errors import BadInput, Failed, OutOfReach, quoted
 from otaopenssl.ids import Identity
-from otaopenssl.refusal_words import Said, said, words_of
+from otaopenssl.refusal_words import Said, named_uuid, said
 
 LARGEST_REPLY = 64 * 1024
 DEFAULT_TYPE = "Other"
@@ -88,16 +88,9 @@ class Reply(NamedTuple):
         said = f": {quoted(' '.join(self.text.split()))}" if self.text else ", and nothing else"
         return f"{self.status}{phrase}{said}"
 
-    def uuid(self, own: str) -> str | None:
-        """The UUID under which the registry has the device of UUID ``own``, where it says one.
-
-        As OTA Community Edition does, a JSON string, or a member "uuid" of an object.
-        """
-        try:
-            found = json.loads(self.body)
-        except (ValueError, RecursionError):
-            return None
-        return found if isinstance(found, str) else words_of(self.text).uuid(own)
+    def uuid(self) -> str | None:
+        """The UUID under which the registry has the device, where it says one, as OTA Community Edition does."""
+        return named_uuid(self.text)
 
 
 def parse_device_name(value: str) -> str:
@@ -120,7 +113,7 @@ def judged(reply: Reply, identity: Identity) -> State:
     """Whether the answer says that the device is registered now, or was already.
 
     Success is a 2xx with JSON or nothing: a page in HTML comes from something else than a registry. A 409, 400 or 422
-    means that the device was there where it says so of this device; a 409 also where it says nothing in words. Raises
+    means that the device was there where it says so; a 409 also where it says nothing against it. Raises
     Failed where the answer says neither; OutOfReach where the server says that it failed itself.
     """
     if 200 <= reply.status <= 299:
@@ -136,7 +129,7 @@ def judged(reply: Reply, identity: Identity) -> State:
         if what is Said.ANOTHER:
             hint = "look it up in the registry; '--device-name NAME' gives this one another name"
             raise Failed(f"answered {reply.shown()}: {what.value}", hint=hint)
-        if what is Said.THERE or (what is Said.PLAIN and reply.status == _CONFLICT):
+        if what is Said.THERE or (what is Said.NOTHING and reply.status == _CONFLICT):
             return State.THERE
     raise _refused(reply)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from otaopenssl.outputs import serial_hex
-from tests.conftest import Ran, openssl, run, tree
+from tests.conftest import CHECKOUT, Ran, openssl, require, run, tree
 from tests.faults import Device, another_ca
 from tests.fleets import ended, program_that, started, until, waiting_for, whole
 from tests.test_approval import Approved
@@ -138,6 +138,86 @@ def test_what_the_text_does_not_make_is_carried_over(project: Path, devices: Pat
     assert tree(kept(project)[0]) == before
 
 
+def test_what_is_carried_over_keeps_its_owner(project: Path, devices: Path) -> None:
+    """So does the directory; and nothing becomes a program that runs as somebody else."""
+    require(os.getuid() == 0, "only root can give files away")
+    made(project, "device", "--uuid", "u1")
+    odd = devices / "u1" / "odd"
+    odd.touch()
+    for path in (devices / "u1", odd):
+        os.chown(path, 1234, 1235)
+    odd.chmod(0o4755)
+    made(project, "renew", "u1")
+    found = odd.stat()
+    assert (found.st_uid, found.st_gid, found.st_mode & 0o7777) == (1234, 1235, 0o755)
+    assert {(path.lstat().st_uid, path.lstat().st_gid) for path in (devices / "u1").iterdir()} == {(1234, 1235)}
+    assert (devices / "u1").stat().st_uid == 1234
+
+
+@pytest.mark.parametrize("new_key", [True, False])
+def test_what_another_text_has_made_does_not_stay(project: Path, devices: Path, new_key: bool) -> None:
+    """An old key, or a joined file with the old certificate, would be of another device than its directory."""
+    made(project, "device", "--uuid", "u1")
+    text = (CHECKOUT / "templates" / "procedures" / "ota-connect-2019.7" / "device.sh").read_text()
+    lines = [line for line in text.splitlines(True) if not line.startswith(("cat ", "openssl ecparam"))]
+    directory = project / "own"
+    directory.mkdir()
+    making = 'openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "${device_dir}/pkey.pem"\n'
+    own = "".join(making if "pkey.ec.pem" in line else line for line in lines)
+    (directory / "device.sh").write_text(own)
+    before = tree(project)
+    ran = run("renew", "u1", "--procedure", "own", *(["--new-key"] if new_key else []), cwd=project)
+    assert (ran.status, tree(project)) == (1, before), ran.err
+    what = "'pkey.ec.pem' of 'u1' holds a private key" if new_key else "'u1.chain.pem' of 'u1' holds the certificate"
+    assert what in ran.err
+
+
+def test_a_file_in_the_place_of_the_old_devices(project: Path) -> None:
+    """It is named, nothing is changed, and other devices are made and renewed."""
+    made(project, "device", "--uuid", "u1")
+    made(project, "device", "--uuid", "u2")
+    (project / "myservername" / "previous").mkdir(mode=0o700)
+    (project / "myservername" / "previous" / "u1").touch()
+    before = tree(project / "myservername" / "devices" / "u1")
+    ran = run("renew", "u1", cwd=project)
+    assert (ran.status, "'./myservername/previous/u1' cannot be written: no directory" in ran.err) == (4, True), ran.err
+    assert tree(project / "myservername" / "devices" / "u1") == before
+    made(project, "renew", "u2")
+    holds(project, "u1", "u2")
+
+
+def test_a_part_that_a_dead_run_has_left_blocks_nobody(project: Path) -> None:
+    """What is in it stands in a record, whose marker is gone: it is removed, and the device renewed."""
+    made(project, "device", "--uuid", "u1")
+    (record,) = [path for path in (project / "myservername" / "records").glob("2*") if '"u1"' in lines_in(path)]
+    folder = project / "myservername" / "records" / ".open"
+    folder.mkdir()
+    (folder / f"{record.name[17:29]}.0123456789ab.part").write_text(lines_in(record))
+    made(project, "renew", "u1")
+    assert not folder.exists()
+    holds(project, "u1")
+
+
+def lines_in(record: Path) -> str:
+    return (record / "devices.jsonl").read_text()
+
+
+def test_a_fleet_that_found_the_device_before(project: Path, devices: Path, tmp_path: Path, real_openssl: str) -> None:
+    """Its record is closed after the renewal's, and tells of the old certificate: an audit holds all the same."""
+    made(project, "device", "--uuid", "u1")
+    (project / "ids").write_text("u1\n" + "".join(f"x{number}\n" for number in range(40)))
+    waiting = f"[[ $1 != ecparam ]] || {{ {waiting_for(tmp_path / 'go')}; }}"
+    program = program_that(tmp_path / "openssl", real_openssl, waiting)
+    open_dir = project / "myservername" / "records" / ".open"
+    with started("fleet", "--ids", "ids", "--jobs", "1", "--openssl", str(program), cwd=project) as fleet:
+        until(lambda: any(open_dir.glob("*.part")), fleet)
+        made(project, "renew", "u1")
+        (tmp_path / "go").touch()
+        assert ended(fleet).status == 0
+    holds(project, "u1")
+    assert len(list((devices.parent / "previous" / "u1").iterdir())) == 1
+
+
 @pytest.mark.parametrize("what", ["directory", "fifo", "large", "many"])
 def test_what_cannot_be_carried_over(project: Path, devices: Path, what: str) -> None:
     """It is named, before anything runs; nothing waits for it, and nothing is changed."""
@@ -172,8 +252,6 @@ def test_an_expired_certificate(project: Path, devices: Path, tmp_path: Path) ->
 
 def test_after_a_rollover_of_the_ca(project: Path, devices: Path) -> None:
     """A device of the CA before gets a certificate of the present one, also where that has another name."""
-    # The CA is the team's own: no record tells of it.
-    shutil.rmtree(devices.parent / "records")
     made(project, "device", "--uuid", "u1")
     another_ca(devices, "new", "-days", "3650")
     for name in ("key", "crt"):
