@@ -10,7 +10,7 @@ from otaopenssl.errors import Error, Failed
 from otaopenssl.evidence import Evidence, kept, of_one
 from otaopenssl.ids import DeviceID, DeviceUUID, Identity
 from otaopenssl.interrupts import hold_for_good
-from otaopenssl.issuance import Made, issue, prepared
+from otaopenssl.issuance import Issuance, Made, issue, prepared
 from otaopenssl.layout import Server, listing
 from otaopenssl.outputs import CertificateReport
 from otaopenssl.program import Launch
@@ -89,6 +89,17 @@ def _made(order: Order, launch: Launch, evidence: Evidence | None, account: Acco
     issuance, runner = prepared(server, order.procedure, order.gateway, launch, source=order.source, found=found)
     if order.source is not None:
         _check_signature(order.source, runner, server)
+    return issue_alone(issuance, Identity(order.uuid, order.device_id), runner, evidence, account)
+
+
+def issue_alone(
+    issuance: Issuance, identity: Identity, runner: Runner, evidence: Evidence | None, account: Account
+) -> Made:
+    """The one device of a run, issued in a workbench of its own and told of in the run's record.
+
+    Raises as ``issue`` does, and Unfit where the record cannot be written.
+    """
+    server = issuance.server
     with (
         configs.provided(server, issuance.text),
         of_one(evidence, account, runner) as (watch, told),
@@ -101,8 +112,8 @@ def _made(order: Order, launch: Launch, evidence: Evidence | None, account: Acco
             hold_for_good()
 
         return issue(
-            issuance._replace(watch=watch),
-            Identity(order.uuid, order.device_id),
+            issuance._replace(watch=watch, run_id="" if evidence is None else evidence.run_id),
+            identity,
             runner,
             bench,
             lambda: reservations.enter_context(serials.reserved(server, 1)).first,

@@ -33,8 +33,8 @@ class Summary:
     @property
     def warnings(self) -> list[str]:
         """The first of its warnings, each once, and how many others there were."""
-        more = [f"and {self._more_warnings} more warnings"] if self._more_warnings else []
-        return self._warnings + more
+        more = self._more_warnings
+        return [*self._warnings, *([f"and {more} more warning{'' if more == 1 else 's'}"] if more else [])]
 
     @property
     def untried(self) -> int:

@@ -1,21 +1,18 @@
 """One use case: a new certificate for a device that is there, by the same lines, in the place of the old one."""
 
-from contextlib import ExitStack
 from typing import NamedTuple
 
-from otaopenssl import configs, serials, workbench
 from otaopenssl.account import Account
-from otaopenssl.evidence import Evidence, kept, of_one
+from otaopenssl.device import issue_alone
+from otaopenssl.evidence import Evidence, kept
 from otaopenssl.ids import Identity
-from otaopenssl.interrupts import hold_for_good
-from otaopenssl.issuance import Made, issue, prepared
+from otaopenssl.issuance import Made, prepared
 from otaopenssl.layout import Server, listing
 from otaopenssl.outputs import CertificateReport
 from otaopenssl.program import Launch
 from otaopenssl.renewal_source import RenewalSource
 from otaopenssl.replacing import Replaced
 from otaopenssl.texts import Procedure
-from otaopenssl.wholeness import Issued
 
 
 class Order(NamedTuple):
@@ -66,24 +63,4 @@ def _made(order: Order, launch: Launch, evidence: Evidence | None, account: Acco
     # Before anything runs: most of what keeps a device from being renewed is seen by its files.
     source.given(text, order.places())
     issuance, runner = prepared(server, order.procedure, None, launch, source=source)
-    with (
-        configs.provided(server, text),
-        of_one(evidence, account, runner) as (watch, told),
-        workbench.opened(server) as bench,
-        ExitStack() as reservations,
-    ):
-
-        def commit(issued: Issued) -> None:
-            told(issued)
-            hold_for_good()
-
-        run_id = "" if evidence is None else evidence.run_id
-        return issue(
-            issuance._replace(watch=watch, run_id=run_id),
-            order.identity,
-            runner,
-            bench,
-            lambda: reservations.enter_context(serials.reserved(server, 1)).first,
-            commit,
-            account,
-        )
+    return issue_alone(issuance, order.identity, runner, evidence, account)

@@ -38,9 +38,9 @@ permission record
 renewal_choice renewal_source replacing
 dead_runs destination rehearsal trials
 evidence gate gateway image installed_identity issuance proof server sftp_batch show statement_rules
-approve device doctor_texts fleet_block installation line_rules record_rules renew root seal_rules sftp
+approve device doctor_texts fleet_block installation line_rules record_rules root seal_rules sftp
 fleet_summary install
-device_script doctor fleet follow_up install_script issued_list local_installs recorded_devices rehearse
+device_script doctor fleet follow_up install_script issued_list local_installs recorded_devices rehearse renew
 export
 audit fleet_script page_certificates recorded_certificates rehearse_script renewal_script
 device_check recorded_runs
