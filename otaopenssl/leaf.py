@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from otaopenssl.der import BIT_STRING, INTEGER, OCTET_STRING, SEQUENCE, Element, content_of, element, elements, inside
 from otaopenssl.distinguished_name import common_names
+from otaopenssl.outputs import is_whole_der
 
 _VERSION = 0xA0
-_SEQUENCE_BYTE = bytes([SEQUENCE])
 _SEC1_PUBLIC_KEY = 0xA1
 _UTC_TIME, _GENERALIZED_TIME = 0x17, 0x18
 # RFC 5280, 4.1.2.5.1: two digits of a year mean 1950 to 2049.
@@ -66,7 +66,7 @@ def is_private_half(leaf: Leaf, key: bytes) -> bool:
     half = _public_half(element(key))
     if half is None or half == leaf.key_bits:
         return True
-    if leaf.key_bits[:1] == _SEQUENCE_BYTE:
+    if is_whole_der(leaf.key_bits):
         return half == element(leaf.key_bits).content
     first = _first_coordinate(half)
     return first is not None and first == _first_coordinate(leaf.key_bits)

@@ -295,3 +295,9 @@ def test_a_key_that_is_no_der(made: Path, content: bytes) -> None:
     """It raises ValueError."""
     with pytest.raises(ValueError, match=re.compile(r"elements|cut off|DER|byte")):
         is_private_half(parse_leaf(certificate(made, "ec")), content)
+
+
+def test_a_key_that_looks_like_der(made: Path) -> None:
+    """One of 256 keys of Ed25519 begins as a sequence does: it is another key all the same, and no error."""
+    leaf = parse_leaf(certificate(made, "ed25519"))._replace(key_bits=b"0" + bytes(31))
+    assert not any(is_private_half(leaf, key) for key in key_forms(made, "rsa").values())

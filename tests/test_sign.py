@@ -52,8 +52,7 @@ def procedure(directory: Path, old: str, new: str) -> Path:
     return directory
 
 
-@pytest.mark.real
-@pytest.mark.parametrize("form", ["PEM", "DER"])
+@pytest.mark.parametrize("form", ["PEM", pytest.param("DER", marks=pytest.mark.real)])
 @pytest.mark.parametrize("kind", GOOD_KINDS)
 def test_signs(project: Path, devices: Path, tmp_path: Path, kind: str, form: str) -> None:
     """The certificate is for the CSR's key; the directory holds the CSR in PEM, what was signed, and no key."""
@@ -147,7 +146,6 @@ def test_the_variables_of_the_guide(project: Path, devices: Path, tmp_path: Path
     assert names_in(devices / "d1") == ["body-7.chain.pem", "body-7.csr", "client.pem"]
 
 
-@pytest.mark.real
 @pytest.mark.parametrize("kind", [kind for kind in KEYS if kind not in GOOD_KINDS])
 def test_other_kinds_of_keys_are_refused(project: Path, tmp_path: Path, kind: str) -> None:
     """With what was expected and what it is; nothing is there afterwards."""
@@ -157,7 +155,6 @@ def test_other_kinds_of_keys_are_refused(project: Path, tmp_path: Path, kind: st
     assert "expected EC P-256 or P-384, RSA of 2048 bits or more, or Ed25519, got " in ran.err
 
 
-@pytest.mark.real
 @pytest.mark.parametrize(
     ("names", "got"),
     [
