@@ -17,11 +17,9 @@ from otaopenssl.errors import Error, Failed, Interrupted, quoted, reason
 from otaopenssl.ids import Identity
 from otaopenssl.interrupts import check
 from otaopenssl.issuance import Issuance, Made, issue
-from otaopenssl.layout import CERTIFICATE_NAME
+from otaopenssl.layout import CERTIFICATE_NAME, Server
 from otaopenssl.measured import certificate_digest
-from otaopenssl.present_device import named, whole_device
 from otaopenssl.record import Part
-from otaopenssl.recorded_keys import keys_made_here
 from otaopenssl.room import check_room
 from otaopenssl.runner import Runner
 from otaopenssl.wholeness import Issued, not_whole
@@ -98,6 +96,9 @@ def examined(
     issuance: Issuance, identity: Identity, made_here: Callable[[], Mapping[str, bool]] | None = None
 ) -> Outcome:
     """What there is of a device of which something is there, by its files alone; ``made_here`` as in whole_device."""
+    # Imported here because most fleets are of devices that are not there yet.
+    from otaopenssl.present_device import named, whole_device
+
     fetching, source = issuance.fetching, issuance.source
     more = () if fetching is None else fetching.steps(issuance.places(identity))
     sought = identity
@@ -191,7 +192,7 @@ def _looked_at(issuance: Issuance, identities: Sequence[Identity]) -> Iterator[O
     runner = Runner(issuance.program, environment(server.name))
     outcomes = []
     # Asked for, if at all, once for all.
-    made_here = cache(lambda: keys_made_here(server))
+    made_here = cache(lambda: _keys_made_here(server))
     for identity in identities:
         check()
         outcomes.append(examined(issuance, identity, made_here))
@@ -203,6 +204,12 @@ def _looked_at(issuance: Issuance, identities: Sequence[Identity]) -> Iterator[O
             yield outcome
         else:
             yield _judged(issuance, outcome, judged(runner, server, path))
+
+
+def _keys_made_here(server: Server) -> Mapping[str, bool]:
+    from otaopenssl.recorded_keys import keys_made_here
+
+    return keys_made_here(server)
 
 
 def _judged(issuance: Issuance, outcome: Outcome, verdict: Verdict) -> Outcome:

@@ -25,7 +25,6 @@ from otaopenssl.id_list import MOST_DEVICES, IDList, drawn_ids, read_ids
 from otaopenssl.ids import parse_server_name
 from otaopenssl.issued_list import IssuedList, check_place
 from otaopenssl.layout import Server
-from otaopenssl.request_source import RequestDirectory, request_ids
 
 if TYPE_CHECKING:
     # Most fleets have nothing follow, and what that takes would be a part of their time.
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from otaopenssl.cli.image_options import ImageOptions
     from otaopenssl.fleet_script import Follower
     from otaopenssl.local_installs import LocalInstalls
+    from otaopenssl.request_source import RequestDirectory
 
 
 class FleetOptions(NamedTuple):
@@ -165,8 +165,15 @@ def _order(running: Running, asking: Asking, options: FleetOptions) -> Iterator[
             has_plan=options.quantity is not None,
             is_fail_fast=options.fail_fast,
             gateway=gateway,
-            csrs=None if options.csrs is None else RequestDirectory(project_dir / options.csrs, options.csrs),
+            csrs=None if options.csrs is None else _request_directory(project_dir, options.csrs),
         )
+
+
+def _request_directory(project_dir: Path, csrs: str) -> "RequestDirectory":
+    # Imported here because most fleets make their CSRs themselves.
+    from otaopenssl.request_source import RequestDirectory
+
+    return RequestDirectory(project_dir / csrs, csrs)
 
 
 def _contradictions(running: Running, options: FleetOptions) -> list[Error]:
@@ -196,6 +203,8 @@ def _contradictions(running: Running, options: FleetOptions) -> list[Error]:
 
 def _ids(options: FleetOptions, project_dir: Path) -> IDList:
     if options.csrs is not None:
+        from otaopenssl.request_source import request_ids
+
         return request_ids(project_dir / options.csrs, f"directory {quoted(options.csrs)}")
     if options.ids is None:
         return drawn_ids(_count(options.quantity or ""))
