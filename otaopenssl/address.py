@@ -57,10 +57,10 @@ def parse_gateway(value: str, what: str = "gateway") -> Gateway:
     return _authority(rest.partition("/")[0], value, what)
 
 
-def parse_port(value: str) -> int:
+def parse_port(value: str, whose: str = "the gateway") -> int:
     """The port that decimal digits mean; openssl would take a larger one modulo 65536. Raises BadInput."""
     if not re.fullmatch(r"[0-9]{1,5}", value) or not 1 <= int(value) <= 65535:
-        raise BadInput(f"port {quoted(value)}, expected 1 to 65535", hint="give the port of the gateway")
+        raise BadInput(f"port {quoted(value)}, expected 1 to 65535", hint=f"give the port of {whose}")
     return int(value)
 
 

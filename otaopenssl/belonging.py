@@ -11,7 +11,7 @@ from otaopenssl.file_rules import Files
 from otaopenssl.findings import Code, Fault
 from otaopenssl.layout import CERTIFICATE_NAME
 from otaopenssl.leaf import is_same_key
-from otaopenssl.outputs import ENCRYPTED_KEY, is_encrypted
+from otaopenssl.outputs import holds_encrypted_key
 from otaopenssl.runner import Runner
 
 
@@ -46,8 +46,7 @@ class Belonging(NamedTuple):
 
     def _is_encrypted(self, name: str) -> bool:
         """Whether a text has encrypted the key, of which openssl can then tell nothing without its passphrase."""
-        found = self.files.sound[name]
-        return is_encrypted(found.content) or any(block.label == ENCRYPTED_KEY for block in found.blocks)
+        return holds_encrypted_key(self.files.sound[name].content)
 
     def _request(self, name: str, expected: bytes | None) -> Iterator[Fault]:
         found = device_answers.request(self.runner, self.prefix + name, self.cwd)

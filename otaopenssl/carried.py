@@ -8,7 +8,7 @@ from pathlib import Path
 
 from otaopenssl.durable import is_unfinished, read_bounded, sync_file
 from otaopenssl.errors import Failed, quoted, reason
-from otaopenssl.outputs import pem_blocks
+from otaopenssl.outputs import holds_private_key, pem_blocks
 
 # More is no device's, and all of it is read and written while other runs wait.
 _MOST_NAMES = 100
@@ -24,7 +24,7 @@ def check_carried(directory: Path, own: Collection[str], certificate: bytes, *, 
         if entry.is_symlink():
             continue
         content = _content(directory, entry)
-        is_key = has_new_key and b"PRIVATE KEY-----" in content
+        is_key = has_new_key and holds_private_key(content)
         if is_key or any(block.der and block in pem_blocks(certificate) for block in pem_blocks(content)):
             what = "a private key" if is_key else "the certificate that is to be replaced"
             words = f"{quoted(entry.name)} of {quoted(directory.name)} holds {what}, which this text does not make anew"

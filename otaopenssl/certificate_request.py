@@ -23,7 +23,7 @@ from otaopenssl.der import (
 )
 from otaopenssl.distinguished_name import common_names, other_values
 from otaopenssl.errors import BadInput
-from otaopenssl.outputs import pem_blocks
+from otaopenssl.outputs import holds_private_key, pem_blocks
 
 _LABELS = ("CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST")
 _ATTRIBUTES = 0xA0
@@ -88,7 +88,7 @@ def _key_inside(shown: str) -> BadInput:
 
 
 def _der(content: bytes, shown: str) -> bytes:
-    if b"PRIVATE KEY-----" in content:
+    if holds_private_key(content):
         raise _key_inside(shown)
     if b"-----BEGIN" not in content:
         return content

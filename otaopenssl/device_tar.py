@@ -13,10 +13,10 @@ from pathlib import Path
 
 from otaopenssl.durable import LARGEST_FILE, is_unfinished, read_bounded
 from otaopenssl.errors import Failed, Unfit, quoted, reason
+from otaopenssl.outputs import holds_private_key
 
 _HINT = "move it away from the device directory"
 # PEM of any private key (RFC 7468), also where it is encrypted.
-_PRIVATE = b"PRIVATE KEY-----"
 
 
 def device_tar(path: Path, moment: datetime, links: Mapping[str, Path]) -> bytes:
@@ -73,7 +73,7 @@ def _linked(file: Path, target: Path | None) -> bytes:
     if not is_right:
         raise Unfit(f"{quoted(file)} is a link to {quoted(file.resolve())}, expected {quoted(target)}", hint=_HINT)
     content = _content(file)
-    if _PRIVATE in content:
+    if holds_private_key(content):
         raise Unfit(f"{quoted(file)} is a link to a file that holds a private key", hint="put the right file there")
     return content
 

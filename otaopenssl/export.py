@@ -11,8 +11,7 @@ from otaopenssl.durable import check_writable, not_writable, read_bounded, write
 from otaopenssl.errors import Error, Failed, Unfit, quoted, reason
 from otaopenssl.interrupts import hold_for_good
 from otaopenssl.layout import CERTIFICATE_NAME, KEY_NAME, Server
-from otaopenssl.leaf import Leaf, parse_leaf
-from otaopenssl.outputs import ENCRYPTED_KEY, PemBlock, is_encrypted, is_whole_der, pem_blocks
+from otaopenssl.outputs import PemBlock, holds_encrypted_key, is_whole_der, pem_blocks
 from otaopenssl.own_places import check_not_own
 from otaopenssl.permission import Permission
 from otaopenssl.pkcs12 import check_holds, encrypted
@@ -57,7 +56,7 @@ def check_has_key(device: PresentDevice) -> None:
         words = f"device {quoted(device.identity.uuid)} has no key here: it is on the device, whose CSR was signed"
         raise Unfit(words, hint="export its certificate: '--der', or its directory: '--tar'")
     content = device.files[KEY_NAME]
-    if is_encrypted(content) or any(block.label == ENCRYPTED_KEY for block in pem_blocks(content)):
+    if holds_encrypted_key(content):
         words = f"{quoted(KEY_NAME)} is encrypted, and its passphrase is not known here"
         raise Unfit(words, hint="decrypt it in a copy of the directory, or export the directory: '--tar'")
 
@@ -83,7 +82,7 @@ def as_tar(server: Server, text: Text, device: PresentDevice) -> bytes:
 
 def not_before(device: PresentDevice) -> datetime:
     """The time from which the device's certificate is valid."""
-    return _leaf(device).not_before
+    return device.leaf.not_before
 
 
 def links_of(server: Server, text: Text, device: PresentDevice) -> dict[str, Path]:
@@ -117,7 +116,7 @@ def as_pkcs12(
         raise verdict.broken or Failed(words, hint="put the fleet root CA back that has signed the device")
     with scratch.directory() as staging_dir:
         path = encrypted(runner, text, places, server.project_dir, staging_dir, passphrase)
-        check_holds(runner, path, passphrase, device.files[CERTIFICATE_NAME] + b"\n" + ca, _leaf(device).public_key)
+        check_holds(runner, path, passphrase, device.files[CERTIFICATE_NAME] + b"\n" + ca, device.public_key)
         watch.check_again()
         return read_bounded(path)
 
@@ -129,10 +128,6 @@ def _ca(server: Server) -> bytes:
     except OSError as error:
         words = f"{shown}, which goes with the device's certificate, cannot be read: {reason(error)}"
         raise Unfit(words, hint="put the fleet root CA's certificate back in its place") from error
-
-
-def _leaf(device: PresentDevice) -> Leaf:
-    return parse_leaf(_first_block(device.files[CERTIFICATE_NAME], CERTIFICATE_NAME).der or b"")
 
 
 def _first_block(content: bytes, name: str) -> PemBlock:

@@ -11,10 +11,16 @@ from otaopenssl.errors import quoted, reason
 from otaopenssl.findings import Code, Fault
 from otaopenssl.layout import GATEWAY_ROOT_NAME
 from otaopenssl.output_rules import Written, written
-from otaopenssl.outputs import CERTIFICATE, expected_label, is_encrypted, is_whole_der, without_blocks
+from otaopenssl.outputs import (
+    CERTIFICATE,
+    expected_label,
+    holds_private_key,
+    is_encrypted,
+    is_whole_der,
+    without_blocks,
+)
 
 _PRIVATE = 0o077
-_PRIVATE_LABEL = b"PRIVATE KEY-----"
 # Where one of these is told of a file openssl need not be asked about it.
 _BREAKING = (Code.PEM_MALFORMED, Code.PEM_LABEL, Code.KEY_UNUSABLE)
 _WRITABLE_BY_ALL_OR_EXECUTABLE = 0o113 | stat.S_ISUID | stat.S_ISGID
@@ -57,7 +63,7 @@ class Files:
             self._contents[name] = read_bounded(path)
         except OSError as error:
             yield Code.FILE_UNREADABLE, f"{name} cannot be read: {reason(error)}"
-        is_key |= _PRIVATE_LABEL in self._contents.get(name, b"")
+        is_key |= holds_private_key(self._contents.get(name, b""))
         yield from _mode_faults(name, stat.S_IMODE(found.st_mode), is_key=is_key)
         if self._owners and found.st_uid not in self._owners:
             yield Code.FILE_OWNER, f"{name} belongs to user {found.st_uid}, expected {_shown(self._owners)}"
@@ -67,7 +73,7 @@ class Files:
         for name in names:
             try:
                 found = (self._directory / name).lstat()
-                is_key = stat.S_ISREG(found.st_mode) and _PRIVATE_LABEL in read_bounded(self._directory / name)
+                is_key = stat.S_ISREG(found.st_mode) and holds_private_key(read_bounded(self._directory / name))
             except OSError:
                 # What is none of the device's need not be readable.
                 continue
@@ -234,7 +240,7 @@ def _mode_faults(name: str, mode: int, *, is_key: bool) -> Iterator[Fault]:
 
 def ca_crt_faults(path: Path, found: Written) -> Iterator[Fault]:
     """What is wrong with the file of ca.crt, which holds a certificate at least."""
-    yield from _mode_faults(path.name, stat.S_IMODE(path.stat().st_mode), is_key=_PRIVATE_LABEL in found.content)
+    yield from _mode_faults(path.name, stat.S_IMODE(path.stat().st_mode), is_key=holds_private_key(found.content))
     yield from pem_faults(path.name, found, CERTIFICATE, is_one=False)
 
 

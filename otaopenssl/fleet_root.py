@@ -18,9 +18,8 @@ from otaopenssl.output_rules import Written, written
 from otaopenssl.outputs import (
     CERTIFICATE,
     CLIENT_AUTH,
-    ENCRYPTED_KEY,
     CertificateReport,
-    is_encrypted,
+    holds_encrypted_key,
     is_key_of,
     is_whole_der,
     pem_blocks,
@@ -145,7 +144,7 @@ def _check_key_file(server: Server) -> None:
     content = _read(server.ca_key_path, shown)
     blocks = pem_blocks(content)
     labels = [block.label for block in blocks]
-    if ENCRYPTED_KEY in labels or is_encrypted(content):
+    if holds_encrypted_key(content):
         raise Unfit(
             f"{shown} is encrypted, and the audited commands give no passphrase",
             hint="decrypt it into a file of mode 0600: openssl pkcs8 -topk8 -nocrypt",

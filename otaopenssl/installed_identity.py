@@ -12,7 +12,7 @@ from otaopenssl.durable import read_bounded
 from otaopenssl.errors import Unfit, moment, quoted
 from otaopenssl.layout import CERTIFICATE_NAME, KEY_NAME, Server
 from otaopenssl.leaf import is_same_key
-from otaopenssl.outputs import ENCRYPTED_KEY, is_encrypted, pem_blocks
+from otaopenssl.outputs import holds_encrypted_key, pem_blocks
 from otaopenssl.questions import SIGNER_CHECK
 from otaopenssl.runner import Runner
 
@@ -84,7 +84,7 @@ class OwnIdentity(NamedTuple):
     def is_own_key(self, path: Path, runner: Runner) -> bool:
         """Whether the file holds this device's key, by its public half; it is removed. Raises Failed."""
         try:
-            if self.key is not None and _is_encrypted(self.key):
+            if self.key is not None and holds_encrypted_key(self.key):
                 # Of which openssl can tell nothing without its passphrase.
                 return copied(path) == self.key
             return self._is_own(device_answers.key(runner, path.name, path.parent).public_key)
@@ -140,7 +140,3 @@ class OwnIdentity(NamedTuple):
         if there is not None and is_same_key(found.public_key, there.public_key):
             return standing
         return Standing(Whose.OTHERS, f"its {KEY_NAME} is another key, expected this device's")
-
-
-def _is_encrypted(key: bytes) -> bool:
-    return is_encrypted(key) or any(block.label == ENCRYPTED_KEY for block in pem_blocks(key))

@@ -7,6 +7,7 @@ import ipaddress
 import re
 from typing import NamedTuple
 
+from otaopenssl.address import parse_port
 from otaopenssl.errors import BadInput, quoted
 
 SSH_PORT = 22
@@ -42,9 +43,7 @@ def parse_login(value: str) -> Login:
 
 def parse_ssh_port(value: str) -> int:
     """The port that decimal digits mean. Raises BadInput."""
-    if not re.fullmatch(r"[0-9]{1,5}", value) or not 1 <= int(value) <= 65535:
-        raise BadInput(f"port {quoted(value)}, expected 1 to 65535", hint="give the port of the device's ssh server")
-    return int(value)
+    return parse_port(value, "the device's ssh server")
 
 
 def parse_directory(value: str) -> str:

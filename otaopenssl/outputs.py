@@ -62,6 +62,16 @@ def is_encrypted(pem: bytes) -> bool:
     return b"Proc-Type: 4,ENCRYPTED" in pem
 
 
+def holds_encrypted_key(content: bytes) -> bool:
+    """Whether a PEM file holds a key that is encrypted, in PKCS#8 or in the way of before."""
+    return is_encrypted(content) or any(block.label == ENCRYPTED_KEY for block in pem_blocks(content))
+
+
+def holds_private_key(content: bytes) -> bool:
+    """Whether there is a private key in PEM in a file, of whatever kind, and however much of it."""
+    return b"PRIVATE KEY-----" in content
+
+
 def without_blocks(content: bytes) -> bytes:
     """What a file holds besides its PEM blocks."""
     return _BLOCK.sub(b"", content)

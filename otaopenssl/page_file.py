@@ -10,6 +10,7 @@ from pathlib import Path
 from otaopenssl.durable import not_writable, opened_bounded, put
 from otaopenssl.errors import Unfit, quoted, reason
 from otaopenssl.layout import Server
+from otaopenssl.outputs import holds_private_key
 from otaopenssl.own_places import check_not_own
 
 # Within the first bytes of every page; templates/report.html.j2 begins so.
@@ -18,7 +19,6 @@ _HEAD_BYTES = 1024
 _LARGEST_PAGE = 64 * 1024 * 1024
 _HINT = "name another file with '--out FILE'"
 # PEM of any private key (RFC 7468), also where it is encrypted.
-_PRIVATE = b"PRIVATE KEY-----"
 
 
 def check_place(path: Path, shown: str, server: Server, *, is_forced: bool) -> None:
@@ -62,7 +62,7 @@ def _check_old(path: Path, shown: str, *, is_forced: bool) -> None:
         with opened_bounded(path, _LARGEST_PAGE) as (descriptor, size):
             if size == 0 or _MARK in os.read(descriptor, _HEAD_BYTES):
                 return
-            has_key = _PRIVATE in os.pread(descriptor, size, 0)
+            has_key = holds_private_key(os.pread(descriptor, size, 0))
     except OSError as error:
         raise Unfit(f"{quoted(shown)} is there and cannot be read: {reason(error)}", hint=_HINT) from error
     if has_key:

@@ -12,7 +12,7 @@ from otaopenssl.device_files import naming_of
 from otaopenssl.errors import BadInput, Failed, Unfit, quoted
 from otaopenssl.ids import DeviceID, DeviceUUID, Identity
 from otaopenssl.layout import CERTIFICATE_NAME, KEY_NAME, Server
-from otaopenssl.leaf import parse_leaf
+from otaopenssl.leaf import Leaf, parse_leaf
 from otaopenssl.outputs import pem_blocks
 from otaopenssl.recorded_keys import keys_made_here
 from otaopenssl.signing_steps import from_request
@@ -33,10 +33,15 @@ class PresentDevice(NamedTuple):
     files: Mapping[str, bytes]
 
     @property
+    def leaf(self) -> Leaf:
+        """What its certificate says."""
+        certificate, *_ = pem_blocks(self.files[CERTIFICATE_NAME])
+        return parse_leaf(certificate.der or b"")
+
+    @property
     def public_key(self) -> bytes:
         """The certificate's public key (SubjectPublicKeyInfo in DER)."""
-        certificate, *_ = pem_blocks(self.files[CERTIFICATE_NAME])
-        return parse_leaf(certificate.der or b"").public_key
+        return self.leaf.public_key
 
 
 def present_device(server: Server, text: Text, uuid: DeviceUUID) -> PresentDevice:

@@ -15,10 +15,10 @@ ROWS = [
     row.split()
     for row in """
 errors
-address departures der digest elf exchange expiry_plot file_state findings git_ignore git_index ids interrupts login
+address departures der digest elf exchange expiry_plot file_state findings git_ignore git_index ids interrupts
 merkle questions refusal_words resources shellwords statement strict_json
 registration registry wire
-approval cnf distinguished_name environment key_kind layout outputs render settings steps
+approval cnf distinguished_name environment key_kind layout login outputs render settings steps
 certificate_request chain complaints device_files durable given leaf leaf_rules output_rules id_list procedure providers
 own_places signing_steps targets
 answer attempt carried request_rules room runner text_rules
