@@ -1,6 +1,5 @@
 """The command that hands out what there is of a device: options, the passphrase, and where the result goes."""
 
-import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -60,7 +59,7 @@ class _Order(NamedTuple):
 def export(running: Running, options: ExportOptions, uuid: str | None) -> None:
     """Hand out a device that is whole; print the path of the new file, or what would stand in it."""
     running = Defaults(running.place).running(running)
-    named = os.environ.get("DEVICE_UUID") if uuid is None else uuid
+    named = session.device_uuid(uuid)
     form = _form(options)
     out = options.p12 if form is Form.P12 else options.out
     problems = session.refusals([(parse_server_name, session.server_name(running)), (parse_device_uuid, named)])

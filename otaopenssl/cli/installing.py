@@ -94,7 +94,7 @@ def _order(running: Running, options: Installing, defaults: Defaults) -> tuple[I
     """
     here = session.project_dir(running.place)
     server_name = session.server_name(running)
-    uuid = os.environ.get("DEVICE_UUID") if options.uuid is None else options.uuid
+    uuid = session.device_uuid(options.uuid)
     problems = [*_place_problems(options), *session.refusals([(parse_server_name, server_name)])]
     if uuid is None:
         problems.append(BadInput("no device is named", hint="give its UUID"))

@@ -1,6 +1,5 @@
 """The command that makes a device known to a registry; and how the options mean one."""
 
-import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,7 +34,7 @@ class Telling(NamedTuple):
 def run_register(running: Running, options: RegistryOptions, telling: Telling, uuid: str | None) -> None:
     """Register a device that is whole, and print what came of it."""
     running = Defaults(running.place).running(running)
-    named = os.environ.get("DEVICE_UUID") if uuid is None else uuid
+    named = session.device_uuid(uuid)
     problems = session.refusals(
         [
             (parse_server_name, session.server_name(running)),

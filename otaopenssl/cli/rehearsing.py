@@ -73,7 +73,7 @@ def _rehearsal(running: Running, options: Rehearsing) -> Rehearsal:
     """The rehearsal that the options mean. Raises every problem of theirs at once."""
     project_dir = session.project_dir(running.place)
     server_name = session.server_name(running)
-    uuid = os.environ.get("DEVICE_UUID") if options.uuid is None else options.uuid
+    uuid = session.device_uuid(options.uuid)
     keep = options.keep
     problems = session.refusals([(parse_server_name, server_name), (parse_device_uuid, uuid)])
     gateway: Gateway | None = None

@@ -53,6 +53,11 @@ def server_name(running: Running) -> str:
     return os.environ.get("SERVER_NAME", DEFAULT_SERVER_NAME) if running.server_name is None else running.server_name
 
 
+def device_uuid(option: str | None) -> str | None:
+    """The device UUID's text, unchecked: the option or argument, else the guide's variable, None without either."""
+    return os.environ.get("DEVICE_UUID") if option is None else option
+
+
 def procedure(running: Running) -> Procedure:
     """The audited texts that ``--procedure`` means. Raises BadInput."""
     name = DEFAULT_PROCEDURE if running.procedure is None else running.procedure

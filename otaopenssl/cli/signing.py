@@ -1,6 +1,5 @@
 """The command that signs a CSR which was made elsewhere."""
 
-import os
 import sys
 from pathlib import Path
 
@@ -20,7 +19,7 @@ def sign(running: Running, asking: Asking, csr: str, *, uuid: str | None, device
     """Have the CSR signed, and print the device directory."""
     defaults = Defaults(running.place)
     running, asking = defaults.running(running), defaults.asking(asking)
-    uuid = os.environ.get("DEVICE_UUID") if uuid is None else uuid
+    uuid = session.device_uuid(uuid)
     if uuid is None:
         raise BadInput("no device is named", hint="give '--uuid UUID', which must be the CN of the CSR")
     order = device_order(running, asking, uuid, device_id)
